@@ -36,7 +36,9 @@ extension ClusterAdmin {
     func page(_ key: ConversationKey, _ range: PageRange, limit: Int)
         async throws(HTTPError) -> MessagePage
     {
-        switch await self.read(.page(key, range, limit: limit)) {
+        switch await self.read(
+            .page(key, range, limit: PageLimit(messages: limit)))
+        {
         case .page(let page)?: return page
         case let answer: throw Self.failure(of: answer)
         }

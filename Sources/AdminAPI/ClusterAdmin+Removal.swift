@@ -42,7 +42,11 @@ extension ClusterAdmin {
         guard let sequence = request.number("message") else {
             return try await self.deleteConversation(request, loaded, what)
         }
-        guard sequence >= loaded.oldest, sequence <= loaded.head else {
+        // A pinned message may have left the history.
+        guard
+            (loaded.oldest..<loaded.head + 1).contains(sequence)
+                || loaded.pins.contains(where: { $0.sequence == sequence })
+        else {
             throw HTTPError(.notFound, "There is no message \(sequence) in \(what).")
         }
         if request.isDryRun {
@@ -80,8 +84,12 @@ extension ClusterAdmin {
         if loaded.record.endedAt == nil {
             _ = try await self.command(.end(by: Self.operatorPrincipal), in: key)
         }
+        let pinned = loaded.pins.map(\.sequence).filter { $0 < loaded.oldest }
+        try await self.run(
+            pinned.map { .delete($0, by: Self.operatorPrincipal) }, in: key, until: deadline
+        ) { "\($0) messages of \(what) are deleted so far" }
         var after = loaded.oldest - 1
-        var deleted = 0
+        var deleted = pinned.count
         while true {
             let page = try await self.page(key, .after(after), limit: Self.pageSize)
             let commands = page.messages.filter { $0.state != .deleted }.map {

@@ -28,7 +28,7 @@ extension Conversation {
         self.rules.recovery.isEnabled && sequence > self.head
     }
 
-    /// Throws unless the user may amend messages at all, and the message is retained.
+    /// Throws unless the user may amend messages at all, and the message is retained or pinned.
     func checkAmendable(
         _ sequence: SequenceNumber, by principal: Principal, isDeletion: Bool = false,
         orElsewhere: Bool = false
@@ -44,25 +44,29 @@ extension Conversation {
         if self.rules.recovery.isEnabled, sequence > self.storedHead, sequence <= self.head {
             throw .unavailable
         }
-        guard sequence >= self.oldest, sequence <= self.storedHead else {
-            throw .noSuchMessage(sequence)
-        }
+        guard sequence <= self.storedHead,
+            sequence >= self.oldest || self.pinned(sequence) != nil
+        else { throw .noSuchMessage(sequence) }
     }
 
     mutating func lookUp(
         _ sequence: SequenceNumber, _ lookup: MessageLookup,
         into effects: inout [ConversationEffect]
     ) {
-        if self.pendingLookups[sequence] == nil { effects.append(.lookUp(sequence)) }
+        if self.pendingLookups[sequence] == nil {
+            effects.append(.lookUp(sequence, isThread: sequence < self.oldest))
+        }
         self.pendingLookups[sequence, default: PendingLookups()].waiting.append(lookup)
     }
 
     /// The store's answer to a lookup; nil if it no longer has the message.
     ///
-    /// - Parameter head: the newest message in the store.
+    /// - Parameters:
+    ///   - head: the newest message in the store.
+    ///   - isThread: whether the message is the root of retained replies.
     public mutating func lookedUp(
-        _ message: Message?, head: SequenceNumber, sequence: SequenceNumber, at now: ClockReading,
-        into effects: inout [ConversationEffect]
+        _ message: Message?, head: SequenceNumber, sequence: SequenceNumber,
+        isThread: Bool = false, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         guard let lookups = self.pendingLookups.removeValue(forKey: sequence) else { return }
         // Deleted text must not come back with an older answer, and no amendment may be undone.
@@ -78,13 +82,14 @@ extension Conversation {
             return
         }
         for lookup in lookups.waiting {
-            self.apply(lookup, to: message, sequence, at: now, into: &effects)
+            self.apply(
+                lookup, to: message, sequence, isThread: isThread, at: now, into: &effects)
         }
     }
 
     private mutating func apply(
         _ lookup: MessageLookup, to message: Message?, _ sequence: SequenceNumber,
-        at now: ClockReading, into effects: inout [ConversationEffect]
+        isThread: Bool, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         switch lookup {
         case .repeatedSend(let body, let origin):
@@ -97,7 +102,8 @@ extension Conversation {
         case .react:
             self.writeReactions(to: message, sequence, at: now, into: &effects)
         case .replyTarget:
-            self.recordReplyTarget(message, sequence, at: now, into: &effects)
+            self.recordReplyTarget(
+                message, sequence, isThread: isThread, at: now, into: &effects)
         }
     }
 

@@ -26,7 +26,6 @@ extension Conversation {
         guard record.pinPolicy == .members || self.manages(principal) else {
             throw .notAllowed("the creator of the conversation or an admin")
         }
-        if self.pins.contains(where: { $0.sequence == sequence }) { return }
         try self.checkAmendable(sequence, by: principal, orElsewhere: orElsewhere)
     }
 

@@ -78,7 +78,8 @@ extension Conversation {
         }
         self.reactionBatches[sequence]?.requests = []
         let pending = self.newestPendingAmendment(of: sequence)
-        let message = pending.flatMap { self.pendingChanges[$0].amended } ?? stored
+        let message =
+            pending.flatMap { self.pendingChanges[$0].amended } ?? stored ?? self.pinned(sequence)
         var reactions = message?.body.annotations?.reactions ?? Reactions()
         let before = reactions
         var accepted: [ReactionBatch.ReactionRequest] = []

@@ -6,6 +6,8 @@ import ChatModel
 struct ThreadRoots: Sendable {
     /// The roots of replies, and of messages that were looked up.
     private var roots: [SequenceNumber: SequenceNumber] = [:]
+    /// Roots that have left the history, but not all of their replies.
+    private var goneRoots: Set<SequenceNumber> = []
     /// Every reply above this number is in `roots`.
     private var knownAbove: SequenceNumber = 0
     private static let limit = 16_384
@@ -19,6 +21,13 @@ struct ThreadRoots: Sendable {
     /// looked up.
     func root(of target: SequenceNumber) -> SequenceNumber? {
         self.roots[target] ?? (target > self.knownAbove ? target : nil)
+    }
+
+    func isGoneRoot(_ sequence: SequenceNumber) -> Bool { self.goneRoots.contains(sequence) }
+
+    mutating func recordGoneRoot(_ root: SequenceNumber) {
+        if self.goneRoots.count >= Self.limit { self.goneRoots.removeAll() }
+        self.goneRoots.insert(root)
     }
 
     /// - Parameter storedHead: the newest message that a lookup can find.
@@ -47,9 +56,19 @@ extension Conversation {
             return nil
         }
         let isPossible =
-            reply.to >= self.oldest
-            && (reply.to <= self.storedHead || self.mayExistElsewhere(reply.to))
-        return isPossible && self.threadRoots.root(of: reply.to) == nil ? reply.to : nil
+            reply.to >= 1 && (reply.to <= self.storedHead || self.mayExistElsewhere(reply.to))
+        return isPossible && self.threadRoot(of: reply.to) == nil ? reply.to : nil
+    }
+
+    /// The root of the thread to which a reply to this message belongs; nil if the message must be
+    /// looked up. A message that has left the history is accepted if it is pinned, and if it is the
+    /// root of retained replies.
+    private func threadRoot(of target: SequenceNumber) -> SequenceNumber? {
+        guard target < self.oldest else { return self.threadRoots.root(of: target) }
+        if let pinned = self.pinned(target) {
+            return pinned.body.annotations?.reply?.thread ?? target
+        }
+        return self.threadRoots.isGoneRoot(target) ? target : nil
     }
 
     /// Looks up the targets of all waiting replies at once.
@@ -63,15 +82,21 @@ extension Conversation {
     }
 
     /// The target of a waiting reply was looked up; nil if there is no such message.
+    ///
+    /// - Parameter isThread: whether the message is the root of retained replies.
     mutating func recordReplyTarget(
-        _ message: Message?, _ sequence: SequenceNumber, at now: ClockReading,
+        _ message: Message?, _ sequence: SequenceNumber, isThread: Bool, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
         if let message {
             self.threadRoots.record(
                 message.body.annotations?.reply?.thread ?? sequence, of: sequence,
                 storedHead: self.storedHead)
-        } else {
+        }
+        if isThread, message == nil { self.threadRoots.recordGoneRoot(sequence) }
+        // The message may have left the history meanwhile.
+        let isGone = sequence < self.oldest && self.threadRoot(of: sequence) == nil
+        if isGone || message == nil && !isThread {
             self.waitingInputs.removeAll {
                 guard case .command(.post(let body)) = $0.input,
                     body.annotations?.reply?.to == sequence
@@ -90,9 +115,9 @@ extension Conversation {
         guard let annotations = body.annotations else { return body }
         var reply: Reply?
         if let target = annotations.reply?.to {
-            guard target >= self.oldest, target <= self.head,
-                let root = self.threadRoots.root(of: target)
-            else { throw .noSuchReplyTarget(target) }
+            guard target >= 1, target <= self.head, let root = self.threadRoot(of: target) else {
+                throw .noSuchReplyTarget(target)
+            }
             reply = Reply(to: target, thread: root)
         }
         return body.with(

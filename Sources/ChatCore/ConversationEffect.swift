@@ -14,8 +14,9 @@ public enum ConversationEffect: Sendable {
     /// Posts the mention of a stored message to the inboxes of these users. Without the post they
     /// find it in their lists, as an unread mention, so no retry outlives the owner.
     indirect case mention([UserID], in: Message)
-    /// Reads this message from the store for `lookedUp`.
-    case lookUp(SequenceNumber)
+    /// Reads this message from the store for `lookedUp`; of a message that has left the history,
+    /// whether replies in its thread are retained.
+    case lookUp(SequenceNumber, isThread: Bool)
     /// Reads the stored conversation for `loaded`; commands wait.
     case load
     /// Reads the authors and ids of the newest messages for `loadedRecents`; commands wait.

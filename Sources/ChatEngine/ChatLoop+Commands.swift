@@ -80,7 +80,8 @@ extension ChatLoop {
 
     /// Reads messages directly from the store. Every subscriber may read.
     public mutating func readPage(
-        _ key: ConversationKey, _ range: PageRange, limit: Int, context: RequestContextID
+        _ key: ConversationKey, _ range: PageRange, limit: PageLimit,
+        context: RequestContextID
     ) {
         let request = StoreRequest.page(key, range, limit: limit)
         self.subscriptions.read(
@@ -89,7 +90,8 @@ extension ChatLoop {
 
     /// Reads messages of a thread, as `readPage`.
     public mutating func readThread(
-        _ key: ConversationKey, root: SequenceNumber, _ range: PageRange, limit: Int,
+        _ key: ConversationKey, root: SequenceNumber, _ range: PageRange,
+        limit: PageLimit,
         context: RequestContextID
     ) {
         let request = StoreRequest.thread(key, root: root, range, limit: limit)
@@ -101,8 +103,8 @@ extension ChatLoop {
     /// revision; see `StoreRequest.amended`. The delivered page contains every one that the feed
     /// has delivered by then.
     public mutating func readAmendments(
-        _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int,
-        context: RequestContextID
+        _ key: ConversationKey, through: SequenceNumber, since: Revision,
+        limit: PageLimit, context: RequestContextID
     ) {
         let request = StoreRequest.amended(key, through: through, since: since, limit: limit)
         self.subscriptions.read(

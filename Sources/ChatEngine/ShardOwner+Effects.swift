@@ -58,9 +58,12 @@ extension ShardOwner {
                 let tenant = self.slots[number].key.tenant
                 let body = message.mentionNotice(in: self.slots[number].key)
                 self.inboxPosts += users.map { (.inbox(of: $0, in: tenant), body) }
-            case .lookUp(let sequence):
+            case .lookUp(let sequence, let isThread):
+                let key = self.slots[number].key
                 let ticket = outbox.submit(
-                    .page(self.slots[number].key, .after(sequence - 1), limit: 1))
+                    isThread
+                        ? .thread(key, root: sequence, .newest, limit: 1)
+                        : .page(key, .after(sequence - 1), limit: 1))
                 self.pendingRequests[ticket] = .lookUp(self.continuation(for: number), sequence)
             case .load:
                 self.loadOrAbandon(number, at: now, into: &effects, outbox: &outbox)
@@ -70,7 +73,9 @@ extension ShardOwner {
                 self.pendingRequests[ticket] = .loadRecents(self.continuation(for: number))
             case .readHistory(let sequence, let limit):
                 let ticket = outbox.submit(
-                    .page(self.slots[number].key, .after(sequence), limit: limit))
+                    .page(
+                        self.slots[number].key, .after(sequence),
+                        limit: PageLimit(messages: limit)))
                 self.pendingRequests[ticket] = .readHistory(self.continuation(for: number))
             case .queryHolders:
                 self.queryHolders(of: self.slots[number].key, outbox: &outbox)

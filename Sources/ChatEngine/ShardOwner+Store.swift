@@ -171,8 +171,11 @@ extension ShardOwner {
             conversation, effects in
             if case .page(let page) = answer {
                 let message = page.messages.first { $0.sequence == sequence }
+                let isThread =
+                    page.messages.last?.body.annotations?.reply?.thread == sequence
                 conversation.lookedUp(
-                    message, head: page.head, sequence: sequence, at: now, into: &effects)
+                    message, head: page.head, sequence: sequence, isThread: isThread, at: now,
+                    into: &effects)
             } else {
                 conversation.lookupFailed(sequence: sequence, into: &effects)
             }

@@ -12,6 +12,8 @@ public struct ChatLimits: Sendable {
     public var membersPerConversation = 100_000
     /// The most user ids in one request.
     public static let usersPerRequest = 100
+    /// The bytes of a frame with a page of messages. A page has at least one message.
+    public var pageBytes = 262_144
     /// The bytes of an answer with a list; a longer list is cut.
     public var answerBytes = 1_048_576
     /// The sustained rate and the burst of one user's changes to one conversation, over all nodes.

@@ -45,9 +45,9 @@ public enum StoreRequest: Sendable {
     case recent(ConversationKey, limit: Int)
     case write(WriteBatch)
     /// Reads messages, with the messages to which they reply, and with the threads that they begin.
-    case page(ConversationKey, PageRange, limit: Int)
+    case page(ConversationKey, PageRange, limit: PageLimit)
     /// Reads a thread: its root and the replies, as a page of these messages.
-    case thread(ConversationKey, root: SequenceNumber, PageRange, limit: Int)
+    case thread(ConversationKey, root: SequenceNumber, PageRange, limit: PageLimit)
     /// Reads the newest messages below a number that match a query: a page of these messages only.
     /// The answer is `found`, `searchRefused` or `cannotSearch`. A store searches on a thread that
     /// does nothing else, at most half of the time, and answers nothing else later because of it.
@@ -61,7 +61,7 @@ public enum StoreRequest: Sendable {
     /// Reads messages up to a number that were amended since a revision, in the order of
     /// their last changes. The first of them are returned, each once, as `amended` of a page
     /// without other messages.
-    case amended(ConversationKey, through: SequenceNumber, since: Revision, limit: Int)
+    case amended(ConversationKey, through: SequenceNumber, since: Revision, limit: PageLimit)
     /// Counts the messages above a number that other users wrote and that are not deleted.
     case unread(ConversationKey, after: SequenceNumber, by: UserID)
     /// Reads a user's memberships in a tenant, as a list shows them. `after` is nil for the first

@@ -6,11 +6,66 @@ public enum PageRange: Sendable, Equatable {
     case before(SequenceNumber)
     /// The oldest above this number.
     case after(SequenceNumber)
+
+    /// Whether the page begins with the oldest message of the range, and not with the newest.
+    public var isForward: Bool { if case .after = self { true } else { false } }
+}
+
+/// The most that a page of messages contains.
+public struct PageLimit: Sendable, Equatable, ExpressibleByIntegerLiteral {
+    public var messages: Int
+    /// The bytes of the texts, references and metadata; see `Message.pageBytes`. A page ends with
+    /// the message that reaches this number, so it has at least one.
+    public var bytes: Int
+
+    public init(messages: Int, bytes: Int = .max) {
+        self.messages = messages
+        self.bytes = bytes
+    }
+
+    public init(integerLiteral messages: Int) { self.init(messages: messages) }
+
+    /// Reads the messages of a page.
+    ///
+    /// - Parameters:
+    ///   - entries: of the messages within the limit on their number, oldest first.
+    ///   - isForward: whether the page begins with the oldest of them, and not with the newest.
+    /// - Returns: the messages that fit, oldest first.
+    public func messages<Entry, Failure: Error>(
+        of entries: some BidirectionalCollection<Entry>, isForward: Bool,
+        read: (Entry) throws(Failure) -> Message
+    ) throws(Failure) -> [Message] {
+        var messages: [Message] = []
+        var bytes = 0
+        if isForward {
+            for entry in entries where bytes < self.bytes {
+                messages.append(try read(entry))
+                bytes += messages[messages.count - 1].pageBytes
+            }
+        } else {
+            for entry in entries.reversed() where bytes < self.bytes {
+                messages.append(try read(entry))
+                bytes += messages[messages.count - 1].pageBytes
+            }
+            messages.reverse()
+        }
+        return messages
+    }
+}
+
+extension Message {
+    /// What the message counts in a page.
+    public var pageBytes: Int {
+        self.body.content.utf8.count + (self.body.metadata?.count ?? 0)
+    }
 }
 
 /// A page of messages, always oldest first.
 public struct MessagePage: Sendable {
     public var messages: [Message]
+    /// Whether the range has more messages than the page: older ones, or newer ones if the page
+    /// begins with the oldest. Of a page of amended messages: whether there are later changes.
+    public var hasMore = false
     /// Messages that were amended since the requested revision, in the order of their last changes.
     /// A reader that gets only the first of them continues after the last one's revision. Empty for
     /// a plain page.

@@ -54,4 +54,9 @@ public struct SearchPage: Sendable {
         self.messages = messages
         self.next = next
     }
+
+    /// The `before` of the next page, for a reader that is shown only the first of the messages.
+    public func next(afterShowing count: Int) -> SequenceNumber? {
+        count < self.messages.count ? self.messages.prefix(count).last?.sequence : self.next
+    }
 }

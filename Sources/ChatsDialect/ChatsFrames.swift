@@ -228,14 +228,19 @@ extension ByteBuffer {
         self.append("}}")
     }
 
-    mutating func append(messagesOf job: ChatsJob, in chat: ByteString, for viewer: UserID) {
-        self.append(#"{"type":"chatMessages","data":["#)
-        for (index, message) in job.messages.reversed().enumerated() {
-            if index > 0 { self.append(",") }
-            self.append(
-                message, by: job.numbers[message.body.author.id] ?? 0, in: chat,
-                isRead: job.chat?.readMarks.isRead(message) ?? false, fetchedBy: viewer)
+    /// - Parameter bytes: the most bytes of the messages that are shown, of at least one.
+    mutating func append(
+        messagesOf job: ChatsJob, in chat: ByteString, for viewer: UserID, within bytes: Int
+    ) {
+        self.append(#"{"type":"chatMessages","data":"#)
+        let count = self.append(array: job.messages.reversed(), keepsLast: true, within: bytes) {
+            $0.append(
+                $1, by: job.numbers[$1.body.author.id] ?? 0, in: chat,
+                isRead: job.chat?.readMarks.isRead($1) ?? false, fetchedBy: viewer)
         }
-        self.append("]}")
+        if job.hasOlderMessages || count < job.messages.count {
+            self.append(nextPage: job.messages.prefix(count).last?.sequence, as: .integer)
+        }
+        self.append("}")
     }
 }

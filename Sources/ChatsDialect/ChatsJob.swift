@@ -22,6 +22,8 @@ struct ChatsJob: Sendable {
     var chat: ChatsChat?
     /// The collected messages, newest first.
     var messages: [Message] = []
+    /// Whether the requested range has older messages than the collected ones.
+    private(set) var hasOlderMessages = false
     private var contentBytes = 0
     /// Users' numbers, and the users whose numbers must be looked up.
     private(set) var numbers: [UserID: Int] = [:]
@@ -52,9 +54,13 @@ struct ChatsJob: Sendable {
     ///   collected.
     mutating func addPage(_ page: MessagePage, of days: DayRange, last: Int) -> SequenceNumber? {
         for message in page.messages.reversed() where !days.endsBefore(message.sentAt) {
-            guard !days.startsAfter(message.sentAt), self.messages.count < last,
-                self.contentBytes < self.contentLimit
-            else { return nil }
+            guard !days.startsAfter(message.sentAt), self.messages.count < last else {
+                return nil
+            }
+            guard self.contentBytes < self.contentLimit else {
+                self.hasOlderMessages = true
+                return nil
+            }
             self.messages.append(message)
             self.contentBytes += message.body.content.utf8.count
         }

@@ -10,7 +10,8 @@ enum ChatsRequest: Sendable {
     case join(ByteString, lastRead: SequenceNumber?)
     case details(ByteString)
     case post(ByteString, Post)
-    case messages(ByteString, DayRange, last: Int)
+    /// The newest messages in a range of days, and below a number if there is one.
+    case messages(ByteString, DayRange, last: Int, before: SequenceNumber?)
     case markRead(ByteString, SequenceNumber)
     case authenticate(String)
 
@@ -63,7 +64,9 @@ enum ChatsRequest: Sendable {
             let days = try Self.parseDays(document, data, bytes, at: now)
             let last = try document.optionalInteger(
                 "last", within: 1...Self.messageLimit, of: data, in: bytes)
-            return .messages(chat, days, last: last ?? Self.messageLimit)
+            let before = try document.optionalInteger(
+                "before_id", within: 1...Int.max, of: data, in: bytes)
+            return .messages(chat, days, last: last ?? Self.messageLimit, before: before)
         case "markRead":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chat", of: data, in: bytes)

@@ -35,8 +35,11 @@ extension ChatsSession {
             self.job = ChatsJob(request)
             let isListedInToken = self.subscriptions.joinRequest(for: chat).isListedInToken
             self.describe(chat, readAccess: isListedInToken ? .anyone : .anyoneIfOpen, into: &steps)
-        case .details(let chat), .messages(let chat, _, _):
+        case .details(let chat):
             self.job = ChatsJob(request, byteLimit: steps.limits.answerBytes)
+            self.describe(chat, into: &steps)
+        case .messages(let chat, _, _, _):
+            self.job = ChatsJob(request, byteLimit: steps.limits.pageBytes)
             self.describe(chat, into: &steps)
         case .post(let chat, _), .markRead(let chat, _):
             guard !self.subscriptions.contains(chat) else {
@@ -145,10 +148,11 @@ extension ChatsSession {
             let byteLimit = steps.limits.answerBytes
             self.finish(into: &steps) { $0.append(list: job, byteLimit: byteLimit) }
         case .details: self.finish(into: &steps) { $0.append(detailsOf: job) }
-        case .messages(let chat, _, _):
+        case .messages(let chat, _, _, _):
             let viewer = self.person.id
+            let bytes = steps.limits.pagedMessageBytes
             self.finish(into: &steps) {
-                $0.append(messagesOf: job, in: chat, for: viewer)
+                $0.append(messagesOf: job, in: chat, for: viewer, within: bytes)
             }
         default: break
         }
@@ -276,9 +280,9 @@ extension ChatsSession {
         case (.details, .described(let description)):
             self.job?.chat = ChatsChat(id: chat, description, limit: Self.detailedParticipantLimit)
             self.lookUpNumbers(self.job?.chat?.members.map(\.user) ?? [], into: &steps)
-        case (.messages, .described(let description)):
+        case (.messages(_, _, _, let before), .described(let description)):
             self.job?.chat = ChatsChat(id: chat, description, limit: 0)
-            self.readPage(chat, .newest, into: &steps)
+            self.readPage(chat, before.map { .before($0) } ?? .newest, into: &steps)
         case (_, .described):
             self.enter(chat, into: &steps)
         default:

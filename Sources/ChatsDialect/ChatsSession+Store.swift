@@ -14,7 +14,7 @@ extension ChatsSession {
     public mutating func receivedPage(
         _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
     ) {
-        guard case .messages(let chat, let days, let last)? = self.job?.request else { return }
+        guard case .messages(let chat, let days, let last, _)? = self.job?.request else { return }
         guard let page else {
             return self.fail("the messages cannot be read at the moment; try again", into: &steps)
         }

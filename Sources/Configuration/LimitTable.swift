@@ -55,6 +55,9 @@ public enum LimitTable {
         count(
             "frame-bytes", \.frameBytes, 1024...67_108_864,
             "WebSocket message; else close 1009"),
+        count(
+            "page-bytes", \.pageBytes, 1024...67_108_864,
+            "page of messages, of at least one; the rest follows"),
         count("json-depth", \.jsonDepth, 4...512, "nesting depth of JSON values"),
         count(
             "messages-per-second", \.messagesPerSecond, 1...1_000_000,

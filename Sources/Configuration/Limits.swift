@@ -8,6 +8,8 @@ public struct Limits: Sendable, Equatable {
     public var metadataBytes = 8_192
     /// A WebSocket message, over all its frames.
     public var frameBytes = 1_048_576
+    /// A frame or an answer with a page of messages, which has at least one.
+    public var pageBytes = 262_144
     /// The nesting depth of JSON values.
     public var jsonDepth = 32
     /// The sustained rate of the messages and requests of a user, over all its connections; of

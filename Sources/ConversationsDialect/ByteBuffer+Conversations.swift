@@ -129,18 +129,26 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// - Parameter messages: newest pin first.
-    mutating func append(pins messages: [Message], for viewer: UserID) {
+    /// - Parameters:
+    ///   - messages: newest pin first.
+    ///   - bytes: the most bytes of the messages that are shown, of at least one.
+    mutating func append(
+        pins messages: ArraySlice<Message>, for viewer: UserID, within bytes: Int
+    ) {
         self.append(#"{"type":"pins","messages":"#)
-        self.append(fetched: messages, on: .of(messages), for: viewer)
+        let count = self.append(
+            fetched: messages, on: .of(Array(messages)), for: viewer, within: bytes)
+        self.append(nextPinAfter: count, of: messages)
         self.append("}")
     }
 
-    mutating func append(found result: SearchPage, for viewer: UserID) {
+    /// - Parameter bytes: the most bytes of the messages that are shown, of at least one.
+    mutating func append(found result: SearchPage, for viewer: UserID, within bytes: Int) {
         self.append(#"{"type":"search_results","messages":"#)
-        self.append(fetched: result.messages, on: .of(result.messages), for: viewer)
+        let count = self.append(
+            fetched: result.messages, on: .of(result.messages), for: viewer, within: bytes)
         self.append(#","next_before_id":"#)
-        if let next = result.next {
+        if let next = result.next(afterShowing: count) {
             self.append(messageID: next, as: .string)
         } else {
             self.append("null")
@@ -178,24 +186,25 @@ extension ByteBuffer {
         self.append("}")
     }
 
+    /// Returns the number of messages that fit.
     private mutating func append(
-        fetched messages: some Sequence<Message>, on page: MessagePage, for viewer: UserID
-    ) {
-        self.append("[")
-        for (index, message) in messages.enumerated() {
-            if index > 0 { self.append(",") }
-            self.append(fetchedMessage: message, on: page, for: viewer)
+        fetched messages: some Collection<Message>, on page: MessagePage, for viewer: UserID,
+        within bytes: Int
+    ) -> Int {
+        self.append(array: messages, within: bytes) {
+            $0.append(fetchedMessage: $1, on: page, for: viewer)
         }
-        self.append("]")
     }
 
     /// - Parameters:
     ///   - isForward: whether the oldest message comes first.
     ///   - thread: the root, if the page shows a thread.
+    ///   - bytes: the most bytes of the messages that are shown, of at least one.
+    /// - Returns: the number of messages that fit.
     mutating func append(
         page: MessagePage, isForward: Bool, thread: SequenceNumber?,
-        of conversation: ByteString, for viewer: UserID
-    ) {
+        of conversation: ByteString, for viewer: UserID, within bytes: Int
+    ) -> Int {
         self.append(#"{"type":"messages_fetched","conversation_id":"#)
         self.append(jsonString: conversation)
         if let thread {
@@ -203,13 +212,13 @@ extension ByteBuffer {
             self.append(messageID: thread, as: .string)
         }
         self.append(#","messages":"#)
-        if isForward {
-            self.append(fetched: page.messages, on: page, for: viewer)
-        } else {
-            self.append(fetched: page.messages.reversed(), on: page, for: viewer)
-        }
+        let messages = isForward ? page.messages : page.messages.reversed()
+        let count = self.append(fetched: messages, on: page, for: viewer, within: bytes)
+        self.append(
+            nextPage: page.next(afterShowing: count, isForward: isForward), isForward: isForward)
         self.append(revision: page.revision)
         self.append("}")
+        return count
     }
 
     mutating func append(typing isTyping: Bool, by person: Person) {

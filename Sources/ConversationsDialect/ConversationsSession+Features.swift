@@ -12,7 +12,10 @@ extension ConversationsSession {
     ) throws(FieldError) {
         let root = document.root
         switch action {
-        case "pins": self.submit(.pins(by: self.me), .pins, into: &steps)
+        case "pins":
+            self.submit(
+                .pins(by: self.me), .pins, number: try document.pinCursor(of: root, in: text),
+                into: &steps)
         case "search": try self.search(document, text, into: &steps)
         default:
             let sequence = try document.requiredMessageID("message_id", of: root, in: text)
@@ -45,7 +48,8 @@ extension ConversationsSession {
     ) {
         switch answer {
         case .found(let page)?:
-            steps.reply { $0.append(found: page, for: self.person.id) }
+            let bytes = steps.limits.pagedMessageBytes
+            steps.reply { $0.append(found: page, for: self.person.id, within: bytes) }
         case .searchRefused(let refusal)?:
             steps.reply { $0.append(error: refusal.description, action: "search") }
         case .cannotSearch?:

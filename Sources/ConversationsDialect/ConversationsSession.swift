@@ -244,11 +244,14 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
         }
         // Newest first, as in the seed's example. Pages after a message are oldest first.
         let isForward = tag.kind == ConversationsRequestKind.fetchAfter.rawValue
+        let bytes = steps.limits.pagedMessageBytes
+        var count = 0
         steps.reply {
-            $0.append(
+            count = $0.append(
                 page: page, isForward: isForward, thread: tag.number == 0 ? nil : tag.number,
-                of: self.conversation.id, for: self.person.id)
+                of: self.conversation.id, for: self.person.id, within: bytes)
         }
+        steps.shownMessages = page.shown(count, isForward: isForward)
     }
 
     public mutating func answered(
@@ -299,7 +302,11 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             // The answer is the event, which this connection receives as a subscriber.
             if !isDelivered { steps.reply { $0.append(pinOf: message) } }
         case (.pins, .pins(let messages)):
-            steps.reply { $0.append(pins: messages, for: self.person.id) }
+            let bytes = steps.limits.pagedMessageBytes
+            steps.reply {
+                $0.append(
+                    pins: messages.pins(after: tag.number), for: self.person.id, within: bytes)
+            }
         case (.receipts, .receipts(let receipts)):
             steps.reply { $0.append(receipts: receipts, of: self.conversation.id) }
         case (let kind, .failed(let error)):

@@ -172,6 +172,9 @@ public struct SessionSteps: Sendable {
     /// wait is used.
     public var receivedAt: Int64 = 0
 
+    /// The messages of a page that the client is sent; nil if these are all of the page.
+    public var shownMessages: ClosedRange<SequenceNumber>?
+
     public init(limits: ChatLimits) {
         self.limits = limits
     }
@@ -205,6 +208,7 @@ public struct SessionSteps: Sendable {
         self.list.clear(keepingCapacityUpTo: .max)
         self.retryAfter = nil
         self.exceededByteLimit = nil
+        self.shownMessages = nil
     }
 }
 

@@ -53,6 +53,13 @@ extension JSONDocument {
         return emoji
     }
 
+    /// The `cursor` with which a list of pinned messages continues; 0 for its beginning.
+    public func pinCursor(of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> Int {
+        guard let text = try self.optionalString("cursor", of: object, in: bytes) else { return 0 }
+        guard let cursor = Int(pinCursor: text) else { throw .pinCursor }
+        return cursor
+    }
+
     /// A search in one conversation: `text`, `before_id` and `limit`.
     public func searchRequest(
         in conversation: ConversationKey, of object: JSONValue, in bytes: RawSpan
@@ -75,5 +82,18 @@ extension SearchQuery {
             throw FieldError("\(name): must contain a letter or a digit")
         }
         self = query
+    }
+}
+
+extension FieldError {
+    /// The error for a cursor that no list of pinned messages had.
+    public static let pinCursor = FieldError("cursor: is none of this list")
+}
+
+extension Int {
+    /// The `next_cursor` of a list of pinned messages; nil for another text.
+    public init?(pinCursor text: String) {
+        guard let number = Int(text), number > 0, String(number) == text else { return nil }
+        self = number
     }
 }

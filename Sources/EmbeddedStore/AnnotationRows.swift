@@ -27,8 +27,9 @@ struct ReplyRows {
             return
         }
         self.insertion = try connection.prepare("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)")
+        // A reply has a higher number than its root.
         self.trim = try connection.prepare(
-            "DELETE FROM replies WHERE conversation = ? AND thread < ?")
+            "DELETE FROM replies WHERE conversation = ?1 AND thread < ?2 AND sequence < ?2")
     }
 
     /// The threads whose roots are in a range.
@@ -47,19 +48,27 @@ struct ReplyRows {
         return threads
     }
 
-    /// A page of a thread's numbers: its root and its replies, oldest first.
-    func page(of root: SequenceNumber, in conversation: Int, _ range: PageRange, limit: Int)
-        throws(StorageFault) -> [SequenceNumber]
-    {
+    /// A page of a thread's numbers: its root and its replies, oldest first; and whether the range
+    /// has more.
+    ///
+    /// - Parameter oldest: the oldest retained message.
+    func page(
+        of root: SequenceNumber, in conversation: Int, from oldest: SequenceNumber,
+        _ range: PageRange, limit: Int
+    ) throws(StorageFault) -> (ArraySlice<SequenceNumber>, isCut: Bool) {
+        // One more shows whether there are more.
+        let count = limit < .max ? limit + 1 : limit
         let replies: [SequenceNumber] =
             switch range {
-            case .newest: try self.replies(self.newest, root, conversation, .max, limit).reversed()
+            case .newest: try self.replies(self.newest, root, conversation, .max, count).reversed()
             case .before(let number):
-                try self.replies(self.newest, root, conversation, number, limit).reversed()
+                try self.replies(self.newest, root, conversation, number, count).reversed()
             case .after(let number):
-                try self.replies(self.oldest, root, conversation, number, limit)
+                try self.replies(
+                    self.oldest, root, conversation, max(number, oldest - 1), count)
             }
-        return Array(range.select(from: [root] + replies, limit: limit))
+        return range.select(
+            from: ([root] + replies).filter { $0 >= oldest }, limit: limit)
     }
 
     private func replies(
@@ -86,11 +95,11 @@ struct ReplyRows {
         try insertion.run()
     }
 
-    /// Forgets the threads whose roots are below a number. Their replies may be retained.
-    func delete(of conversation: Int, below root: SequenceNumber) throws(StorageFault) {
+    /// Forgets the replies below a number.
+    func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
         guard let trim else { preconditionFailure("a reader's connection deleted replies") }
         trim.bind(1, conversation)
-        trim.bind(2, root)
+        trim.bind(2, sequence)
         try trim.run()
     }
 }

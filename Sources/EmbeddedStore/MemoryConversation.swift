@@ -17,7 +17,7 @@ struct MemoryConversation {
     private var members: [UserID: Member] = [:]
     /// Copies of the pinned messages.
     private var pins: [SequenceNumber: Message] = [:]
-    /// The replies of each thread whose root is retained, in ascending order.
+    /// The retained replies of each thread, in ascending order.
     private var replies: [SequenceNumber: [SequenceNumber]] = [:]
     /// Amendments in ascending order of revision. An entry is stale if its message was
     /// amended again or trimmed.
@@ -56,8 +56,11 @@ struct MemoryConversation {
             // Sorted by id: the order of a dictionary differs between runs, and simulations must be
             // reproducible.
             members: self.members.values.sorted { $0.user < $1.user },
-            pins: Array(self.pins.values).sortedByPin())
+            pins: self.pinnedMessages)
     }
+
+    /// Oldest pin first.
+    var pinnedMessages: [Message] { Array(self.pins.values).sortedByPin() }
 
     /// The conversation's entry in a member's list; nil if the user is not a member.
     func membership(of user: UserID, unreadLimit: Int) -> ListedMembership? {
@@ -79,13 +82,15 @@ struct MemoryConversation {
         switch write.change {
         case .message(var message):
             message.revision = write.revision
+            // At the history limit, each message replaces one, which may be a reply.
+            if !self.replies.isEmpty, history > 0, self.messages.count >= history {
+                self.forgetReply(self.messages[0])
+            }
             self.messages.append(message, capacity: history)
             self.head = message.sequence
             self.revision = write.revision
             self.updatedAt = message.sentAt
             if let annotations = message.body.annotations { self.record(annotations, of: message) }
-            // At the history limit, each message replaces one, which may be the root of a thread.
-            if !self.replies.isEmpty { self.replies[self.oldest - 1] = nil }
         default:
             self.applyNonMessage(write)
         }
@@ -124,10 +129,18 @@ struct MemoryConversation {
     }
 
     private mutating func record(_ annotations: MessageAnnotations, of message: Message) {
-        if let reply = annotations.reply, reply.thread >= self.oldest {
+        if let reply = annotations.reply {
             self.replies[reply.thread, default: []].append(message.sequence)
         }
         if message.isPinned { self.pins[message.sequence] = message }
+    }
+
+    private mutating func forgetReply(_ message: Message) {
+        guard let thread = message.body.annotations?.reply?.thread,
+            self.replies[thread]?.first == message.sequence
+        else { return }
+        self.replies[thread]?.removeFirst()
+        if self.replies[thread]?.isEmpty == true { self.replies[thread] = nil }
     }
 
     private mutating func amend(_ message: Message, revision: Revision) {
@@ -156,27 +169,36 @@ struct MemoryConversation {
             && self.messages[amendment.sequence - self.oldest].revision == amendment.revision
     }
 
-    func page(_ range: PageRange, limit: Int) -> MessagePage {
-        let window = range.window(oldest: self.oldest, head: self.head, limit: limit)
-        let messages = window.map { self.messages[$0 - self.oldest] }
-        return MessagePage(
+    func page(_ range: PageRange, limit: PageLimit) -> MessagePage {
+        let window = range.window(oldest: self.oldest, head: self.head, limit: limit.messages)
+        let messages = limit.messages(of: window, isForward: range.isForward) {
+            self.messages[$0 - self.oldest]
+        }
+        var page = MessagePage(
             messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+        page.setHasMore(of: range)
+        return page
     }
 
     /// A page with what its messages refer to.
-    func annotatedPage(_ range: PageRange, limit: Int) -> MessagePage {
+    func annotatedPage(_ range: PageRange, limit: PageLimit) -> MessagePage {
         var page = self.page(range, limit: limit)
         self.addReferences(to: &page)
         return page
     }
 
-    /// A page of a thread. A thread ends when its root is no longer retained.
-    func thread(_ root: SequenceNumber, _ range: PageRange, limit: Int) -> MessagePage {
+    /// A page of a thread. The root may have left the history.
+    func thread(_ root: SequenceNumber, _ range: PageRange, limit: PageLimit) -> MessagePage {
         var page = self.page(.newest, limit: 0)
-        guard root >= self.oldest, root <= self.head else { return page }
-        page.messages = range.select(from: [root] + (self.replies[root] ?? []), limit: limit).map {
+        page.hasMore = false
+        let roots = (self.oldest..<self.head + 1).contains(root) ? [root] : []
+        let (selected, isCut) = range.select(
+            from: roots + (self.replies[root] ?? []), limit: limit.messages)
+        page.messages = limit.messages(of: selected, isForward: range.isForward) {
             self.messages[$0 - self.oldest]
         }
+        page.hasMore =
+            !page.messages.isEmpty && (isCut || page.messages.count < selected.count)
         self.addReferences(to: &page)
         return page
     }
@@ -195,25 +217,26 @@ struct MemoryConversation {
     }
 
     func changes(after: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
-        var page = self.page(.after(after), limit: limit)
+        var page = self.page(.after(after), limit: PageLimit(messages: limit))
         page.amended = self.amendedMessages(through: after, since: since)
         return page
     }
 
-    func amended(through: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
+    func amended(through: SequenceNumber, since: Revision, limit: PageLimit) -> MessagePage {
         var page = self.page(.newest, limit: 0)
-        page.amended = self.amendedMessages(through: through, since: since, limit: limit)
+        let amended = self.amendedMessages(through: through, since: since)
+        page.amended = limit.messages(
+            of: amended.prefix(max(0, limit.messages)), isForward: true
+        ) { $0 }
+        page.hasMore = !page.amended.isEmpty && page.amended.count < amended.count
         return page
     }
 
-    /// The first messages that were amended since a revision, in the order of their last changes.
-    private func amendedMessages(
-        through: SequenceNumber, since: Revision, limit: Int = .max
-    ) -> [Message] {
+    /// The messages that were amended since a revision, in the order of their last changes.
+    private func amendedMessages(through: SequenceNumber, since: Revision) -> [Message] {
         let count = self.amendments.reversed().prefix { $0.revision > since }.count
-        return self.amendments.suffix(count).lazy
+        return self.amendments.suffix(count)
             .filter { $0.sequence <= through && self.isCurrent($0) }
-            .prefix(max(0, limit))
             .map { self.messages[$0.sequence - self.oldest] }
     }
 

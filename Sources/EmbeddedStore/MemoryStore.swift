@@ -69,13 +69,20 @@ public final class MemoryStore: ChatStore {
         return SearchThread { scan in
             gate?()
             let (key, before) = (scan.key, scan.before)
-            let page = stripes[key.hash & (Self.stripeCount - 1)].tables.withLock {
-                $0.conversation(key)?.page(.before(before), limit: SearchScan.sliceMessages)
+            let found = stripes[key.hash & (Self.stripeCount - 1)].tables.withLock {
+                $0.conversation(key).map {
+                    (
+                        $0.page(
+                            .before(before), limit: PageLimit(messages: SearchScan.sliceMessages)),
+                        $0.pinnedMessages
+                    )
+                }
             }
-            guard let page else { return .found(SearchPage()) }
+            guard let (page, pins) = found else { return .found(SearchPage()) }
             for message in page.messages.reversed() where !scan.isComplete { scan.examine(message) }
             let isLast = page.messages.first.map { $0.sequence <= page.oldest } ?? true
-            return scan.isComplete || isLast ? .found(scan.page(oldest: page.oldest)) : nil
+            return scan.isComplete || isLast
+                ? .found(scan.finish(oldest: page.oldest, pinned: pins)) : nil
         }
     }
 

@@ -31,19 +31,25 @@ extension SQLiteReader {
         let next = try self.scan(&scan, of: snapshot, above: indexedThrough)
         guard let next else {
             let isAtEnd = scan.isComplete || scan.before <= snapshot.oldest
-            return isAtEnd ? scan.page(oldest: snapshot.oldest) : nil
+            return isAtEnd ? try self.finish(&scan, of: snapshot) : nil
         }
         var indexed = scan
         switch try self.search(&indexed, oldest.position...next.position, of: snapshot) {
         case .complete:
             scan = indexed
-            return scan.page(oldest: snapshot.oldest)
+            return try self.finish(&scan, of: snapshot)
         case .incomplete: scan = indexed
         case .damaged:
             self.searchReports.isDamaged.store(true, ordering: .relaxed)
             scan.usesIndex = false
         }
         return nil
+    }
+
+    private func finish(_ scan: inout SearchScan, of snapshot: ConversationSnapshot)
+        throws(StorageFault) -> SearchPage
+    {
+        scan.finish(oldest: snapshot.oldest, pinned: try self.pins.messages(of: snapshot.id))
     }
 
     /// The position up to which the index is complete. 0 if that is not known, and then the writer

@@ -2,10 +2,11 @@ import ChatModel
 
 extension SQLiteReader {
     /// A page with what its messages refer to.
-    func page(of snapshot: ConversationSnapshot, _ range: PageRange, limit: Int)
+    func page(of snapshot: ConversationSnapshot, _ range: PageRange, limit: PageLimit)
         throws(StorageFault) -> MessagePage
     {
         var page = snapshot.page(try self.messages(of: snapshot, range, limit: limit))
+        page.setHasMore(of: range)
         if let first = page.messages.first, let last = page.messages.last {
             page.threads = try self.replies.summaries(
                 of: snapshot.id, in: first.sequence...last.sequence)
@@ -14,14 +15,20 @@ extension SQLiteReader {
         return page
     }
 
-    /// A page of a thread. A thread ends when its root is no longer retained.
+    /// A page of a thread. The root may have left the history.
     func thread(
-        _ root: SequenceNumber, of snapshot: ConversationSnapshot, _ range: PageRange, limit: Int
+        _ root: SequenceNumber, of snapshot: ConversationSnapshot, _ range: PageRange,
+        limit: PageLimit
     ) throws(StorageFault) -> MessagePage {
         var page = snapshot.page([])
-        guard root >= snapshot.oldest, root <= snapshot.head else { return page }
-        let sequences = try self.replies.page(of: root, in: snapshot.id, range, limit: limit)
-        page.messages = try self.messages(of: snapshot, sequences)
+        guard root <= snapshot.head else { return page }
+        let (sequences, isCut) = try self.replies.page(
+            of: root, in: snapshot.id, from: snapshot.oldest, range, limit: limit.messages)
+        page.messages = try limit.messages(
+            of: try self.entries(of: snapshot, Array(sequences)), isForward: range.isForward,
+            read: self.message)
+        page.hasMore =
+            !page.messages.isEmpty && (isCut || page.messages.count < sequences.count)
         for message in page.messages
         where message.sequence != root && message.body.annotations?.reply?.thread != root {
             throw .damaged(
@@ -29,7 +36,7 @@ extension SQLiteReader {
                 message \(message.sequence) of conversation \(snapshot.id) is not in thread \(root)
                 """)
         }
-        if sequences.first == root {
+        if page.messages.first?.sequence == root {
             page.threads = try self.replies.summaries(of: snapshot.id, in: root...root)
         }
         try self.addReplyTargets(to: &page, of: snapshot)

@@ -11,7 +11,7 @@ final class SQLiteReader {
     private let deletions: DeletionRows
     let replies: ReplyRows
     let mentions: MentionRows
-    private let pins: PinRows
+    let pins: PinRows
     let lists: ListRows
     private let numbers: NumberRows
     private let bans: BanRows
@@ -105,7 +105,8 @@ final class SQLiteReader {
         case .recent(let key, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .recent([]) }
             return .recent(
-                try self.messages(of: snapshot, .newest, limit: limit).map(RecentMessage.init))
+                try self.messages(of: snapshot, .newest, limit: PageLimit(messages: limit))
+                    .map(RecentMessage.init))
         case .page(let key, let range, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             return .page(try self.page(of: snapshot, range, limit: limit))
@@ -114,13 +115,17 @@ final class SQLiteReader {
             return .page(try self.thread(root, of: snapshot, range, limit: limit))
         case .changes(let key, let after, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
-            var page = snapshot.page(try self.messages(of: snapshot, .after(after), limit: limit))
-            page.amended = try self.amended(in: snapshot, through: after, since: since)
+            var page = snapshot.page(
+                try self.messages(of: snapshot, .after(after), limit: PageLimit(messages: limit)))
+            page.amended = try self.amended(
+                in: snapshot, through: after, since: since, limit: PageLimit(messages: .max)
+            ).messages
+            page.setHasMore(of: .after(after))
             return .page(page)
         case .amended(let key, let through, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             var page = snapshot.page([])
-            page.amended = try self.amended(
+            (page.amended, page.hasMore) = try self.amended(
                 in: snapshot, through: through, since: since, limit: limit)
             return .page(page)
         case .unread(let key, let after, let user):
@@ -149,15 +154,21 @@ final class SQLiteReader {
     /// The first messages that were amended since a revision, in the order of their last changes.
     private func amended(
         in snapshot: ConversationSnapshot, through: SequenceNumber, since: Revision,
-        limit: Int = .max
-    ) throws(StorageFault) -> [Message] {
+        limit: PageLimit
+    ) throws(StorageFault) -> (messages: [Message], hasMore: Bool) {
         let newest = min(through, snapshot.head)
-        var messages: [Message] = []
-        for sequence in try self.amendments.sequences(of: snapshot.id, since: since)
-        where sequence >= snapshot.oldest && sequence <= newest && messages.count < limit {
-            messages += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
+        let sequences = try self.amendments.sequences(of: snapshot.id, since: since).filter {
+            $0 >= snapshot.oldest && $0 <= newest
         }
-        return messages
+        let messages = try limit.messages(
+            of: sequences.prefix(max(0, limit.messages)), isForward: true
+        ) { (sequence) throws(StorageFault) in
+            guard let entry = try self.entries(of: snapshot, [sequence]).first else {
+                throw .damaged("message \(sequence) of conversation \(snapshot.id) is missing")
+            }
+            return try self.message(entry)
+        }
+        return (messages, !messages.isEmpty && messages.count < sequences.count)
     }
 
     /// Messages of the log without an index entry. The search reads the whole log, so it begins
@@ -215,14 +226,12 @@ final class SQLiteReader {
         return snapshot
     }
 
-    func messages(of snapshot: ConversationSnapshot, _ range: PageRange, limit: Int)
+    func messages(of snapshot: ConversationSnapshot, _ range: PageRange, limit: PageLimit)
         throws(StorageFault) -> [Message]
     {
-        let entries = try self.entries(of: snapshot, range, limit: limit)
-        var messages: [Message] = []
-        messages.reserveCapacity(entries.count)
-        for entry in entries { messages.append(try self.message(entry)) }
-        return messages
+        try limit.messages(
+            of: try self.entries(of: snapshot, range, limit: limit.messages),
+            isForward: range.isForward, read: self.message)
     }
 
     func message(_ entry: MessageIndexEntry) throws(StorageFault) -> Message {

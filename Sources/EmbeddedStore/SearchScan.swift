@@ -57,8 +57,20 @@ struct SearchScan {
         }
     }
 
+    /// The result, after all retained messages were examined or it was complete. The pinned
+    /// messages that have left the history are examined last.
+    ///
+    /// - Parameter oldest: the oldest message of the history.
+    mutating func finish(oldest: SequenceNumber, pinned: [Message]) -> SearchPage {
+        let pinned = pinned.filter { $0.sequence < oldest }.sorted { $1.sequence < $0.sequence }
+        for message in pinned where message.sequence < self.before && !self.isComplete {
+            self.examine(message)
+        }
+        return self.page(oldest: pinned.last?.sequence ?? oldest)
+    }
+
     /// - Parameter oldest: the last message that could be examined.
-    func page(oldest: SequenceNumber) -> SearchPage {
+    private func page(oldest: SequenceNumber) -> SearchPage {
         if self.matches.count > self.limit {
             let messages = Array(self.matches.prefix(self.limit))
             return SearchPage(messages: messages, next: messages.last?.sequence)

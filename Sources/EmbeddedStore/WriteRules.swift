@@ -96,16 +96,27 @@ extension PageRange {
         }
     }
 
-    /// The page of these numbers, which are in ascending order.
-    func select(from numbers: [SequenceNumber], limit: Int) -> ArraySlice<SequenceNumber> {
+    /// The page of these numbers, which are in ascending order, and whether the range has more.
+    func select(from numbers: [SequenceNumber], limit: Int)
+        -> (ArraySlice<SequenceNumber>, isCut: Bool)
+    {
         let limit = max(0, limit)
-        return switch self {
-        case .newest: numbers.suffix(limit)
-        case .before(let number):
-            numbers.prefix { $0 < number }.suffix(limit)
-        case .after(let number):
-            numbers.drop { $0 <= number }.prefix(limit)
-        }
+        let range =
+            switch self {
+            case .newest: numbers[...]
+            case .before(let number): numbers.prefix { $0 < number }
+            case .after(let number): numbers.drop { $0 <= number }
+            }
+        return (self.isForward ? range.prefix(limit) : range.suffix(limit), range.count > limit)
+    }
+}
+
+extension MessagePage {
+    /// Sets `hasMore` of a page without gaps.
+    mutating func setHasMore(of range: PageRange) {
+        guard let first = self.messages.first?.sequence, let last = self.messages.last?.sequence
+        else { return }
+        self.hasMore = range.isForward ? last < self.head : first > self.oldest
     }
 }
 

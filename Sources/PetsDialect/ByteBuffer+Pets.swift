@@ -124,17 +124,24 @@ extension ByteBuffer {
         self.append(list.isCut ? #"],"truncated":true}"# : "]}")
     }
 
+    /// - Parameters:
+    ///   - isForward: whether the page begins with the oldest message of its range.
+    ///   - bytes: the most bytes of the messages that are shown, of at least one.
+    /// - Returns: the number of messages that fit.
     mutating func append(
-        history messages: [Message], of conversation: ByteString, for viewer: UserID
-    ) {
+        history page: MessagePage, isForward: Bool, of conversation: ByteString,
+        for viewer: UserID, within bytes: Int
+    ) -> Int {
         self.append(#"{"event":"history","data":{"conversation_id":"#)
         self.append(jsonString: conversation)
-        self.append(#","messages":["#)
-        for (index, message) in messages.enumerated() {
-            if index > 0 { self.append(",") }
-            self.append(fieldsOf: message, in: conversation, fetchedBy: viewer)
+        self.append(#","messages":"#)
+        let count = self.append(array: page.messages, keepsLast: !isForward, within: bytes) {
+            $0.append(fieldsOf: $1, in: conversation, fetchedBy: viewer)
         }
-        self.append("]}}")
+        self.append(
+            nextPage: page.next(afterShowing: count, isForward: isForward), isForward: isForward)
+        self.append("}}")
+        return count
     }
 
     /// - Parameters:

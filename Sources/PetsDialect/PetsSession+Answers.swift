@@ -114,9 +114,15 @@ extension PetsSession {
             }
             return
         }
+        let bytes = steps.limits.pagedMessageBytes
+        let isForward = tag.number == Self.forwardHistory
+        var count = 0
         steps.reply {
-            $0.append(history: page.messages, of: conversation, for: self.person.id)
+            count = $0.append(
+                history: page, isForward: isForward, of: conversation, for: self.person.id,
+                within: bytes)
         }
+        steps.shownMessages = page.shown(count, isForward: isForward)
     }
 
     public mutating func receivedStoreAnswer(

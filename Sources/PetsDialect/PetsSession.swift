@@ -20,6 +20,9 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
     /// The list of conversations that is being read, page by page.
     var listedConversations = MembershipList()
 
+    /// The number in the tag of a page after a message.
+    static let forwardHistory = 1
+
     enum PetsRequestKind: UInt8 { case list, message, history, create, broadcast }
 
     /// The fields of a new conversation as `PetsDetails` writes them, its creator, and the members
@@ -248,7 +251,10 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
             steps.append(
                 .readPage(
                     key, range, limit: limit,
-                    RequestTag(kind: PetsRequestKind.history.rawValue, conversation: conversation)))
+                    RequestTag(
+                        kind: PetsRequestKind.history.rawValue,
+                        number: range.isForward ? Self.forwardHistory : 0,
+                        conversation: conversation)))
         }
     }
 

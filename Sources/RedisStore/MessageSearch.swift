@@ -31,6 +31,8 @@ struct MessageSearch {
     private let limit: Int
     private var pageSize = Self.firstPageSize
     private var found: [SequenceNumber] = []
+    /// The messages that are found after those: pinned ones that have left the history.
+    private var pinned: [Message] = []
     private var examinedCount = 0
     /// The `before` of the client's next search, when no more texts are to be read.
     private var continuation: SequenceNumber?
@@ -62,7 +64,8 @@ struct MessageSearch {
     private mutating func receiveTexts(_ reply: RedisReply) throws(DamagedValue) -> SearchPage? {
         var parts = reply.elements
         guard let oldest = parts.next()?.integer, let first = parts.next()?.integer,
-            let texts = parts.next(), var amended = parts.next()?.elements
+            let texts = parts.next(), var amended = parts.next()?.elements,
+            let pins = parts.next()
         else { throw DamagedValue("the reply is truncated") }
         var (matches, bytes, count) = ([SequenceNumber](), 0, 0)
         var nextAmended = amended.next()?.integer
@@ -93,10 +96,25 @@ struct MessageSearch {
                 return nil
             }
             self.continuation = Int(first)
+        } else {
+            try self.receivePins(pins)
         }
-        if self.found.isEmpty { return SearchPage(next: self.continuation) }
+        if self.found.isEmpty {
+            return SearchPage(messages: self.pinned, next: self.continuation)
+        }
         self.next = .messages(self.found)
         return nil
+    }
+
+    private mutating func receivePins(_ pins: RedisReply) throws(DamagedValue) {
+        self.pinned = try ReplyDecoder.pinned(pins).filter {
+            $0.state != .deleted && self.words.matches($0.body.content)
+        }
+        self.pinned.sort { $1.sequence < $0.sequence }
+        let room = self.limit - self.found.count
+        guard self.pinned.count > room else { return }
+        self.pinned.removeLast(self.pinned.count - room)
+        self.continuation = self.pinned.last?.sequence ?? self.found.last
     }
 
     /// The reply to `StoreScripts.messages`.
@@ -112,6 +130,7 @@ struct MessageSearch {
                 page.messages.append(message)
             }
         }
+        page.messages += self.pinned
         return page
     }
 }

@@ -50,8 +50,7 @@ extension RedisStore {
             }
             before = page.next
             let entries = page.messages.compactMap { message -> ByteString? in
-                guard let reply = message.body.annotations?.reply, reply.thread >= page.oldest
-                else { return nil }
+                guard message.body.annotations?.reply != nil else { return nil }
                 var entry = ByteBuffer()
                 StoredReferences.writeThreadEntry(of: message, to: &entry)
                 return ByteString(entry.text)

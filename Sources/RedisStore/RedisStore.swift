@@ -187,14 +187,14 @@ extension RedisStore {
             }
         case .changes(let key, let after, let since, let limit):
             try self.sendRead(key, Self.page, request, requester, &state) {
-                $0.append(.after(after), limit: limit)
+                $0.append(.after(after), limit: PageLimit(messages: limit))
                 $0.append(clamped: since)
             }
         case .amended(let key, let through, let since, let limit):
             try self.sendRead(key, Self.amended, request, requester, &state) {
                 $0.append(clamped: through)
                 $0.append(clamped: since)
-                $0.append(clamped: max(0, limit))
+                $0.append(limit)
             }
         case .unread(let key, let after, let user):
             try self.sendRead(key, Self.unread, request, requester, &state) {

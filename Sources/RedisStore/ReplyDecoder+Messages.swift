@@ -16,11 +16,13 @@ extension ReplyDecoder {
         guard let head = parts.next()?.integer, let oldest = parts.next()?.integer,
             let revision = parts.next()?.integer,
             let entries = parts.next(), let overlays = parts.next(), let below = parts.next(),
-            let marks = parts.next(), let targets = parts.next(), let threads = parts.next()
+            let marks = parts.next(), let targets = parts.next(), let threads = parts.next(),
+            let hasMore = parts.next()?.integer
         else { throw DamagedValue("the reply is truncated") }
         let changes = try self.changes(overlays, marks)
         var page = MessagePage(
             messages: [], head: Int(head), oldest: Int(oldest), revision: Int(revision))
+        page.hasMore = hasMore == 1
         page.messages.reserveCapacity(entries.count)
         for entry in entries.elements { page.messages.append(try self.message(entry, changes)) }
         for entry in below.elements { page.amended.append(try self.message(entry, changes)) }
@@ -59,6 +61,21 @@ extension ReplyDecoder {
         }
         pins.sort { ($0.at, $0.message.sequence) < ($1.at, $1.message.sequence) }
         return pins.map(\.message)
+    }
+
+    /// Decodes pairs of a number and a pin.
+    static func pinned(_ reply: RedisReply) throws(DamagedValue) -> [Message] {
+        var messages: [Message] = []
+        var parts = reply.elements
+        while let sequence = parts.next(), let value = parts.next() {
+            guard let number = sequence.integer,
+                let message = StoredPin.read(value.bytes, as: Int(number))
+            else {
+                throw DamagedValue("the pin of message \(sequence.string) is not what was stored")
+            }
+            messages.append(message)
+        }
+        return messages
     }
 
     /// Decodes pairs of a number and an amendment, and pairs of a number and marks.

@@ -4,7 +4,8 @@ extension StoreScripts {
     /// which they are, or an empty argument; the limit.
     ///
     /// Returns the oldest number, the number of the first message, the value of each message in
-    /// order, and the positions of those, from 1, whose value is an amendment.
+    /// order, the positions of those, from 1, whose value is an amendment; and with the oldest
+    /// message the pinned ones below it that have left the history (number, pin, …).
     static let search =
         readPrelude + rangeFunction + """
             local stop = tonumber(ARGV[2]) or head + 1
@@ -31,7 +32,21 @@ extension StoreScripts {
                 end
               end
             end
-            return {oldest, low, texts, amended}
+            local pinned = {}
+            if low <= oldest then
+              local pins = prefix .. 'pins:' .. name
+              local numbers = redis.pcall('HKEYS', pins)
+              if numbers.err then
+                return redis.error_reply('DAMAGED ' .. pins .. ' is not a hash')
+              end
+              for _, number in ipairs(numbers) do
+                if tonumber(number) < math.min(oldest, stop) then
+                  pinned[#pinned + 1] = number
+                  pinned[#pinned + 1] = redis.call('HGET', pins, number)
+                end
+              end
+            end
+            return {oldest, low, texts, amended, pinned}
             """
 
     /// The function `overlays`, which collects the amendments and the marks of messages.

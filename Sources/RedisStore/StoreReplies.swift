@@ -118,8 +118,8 @@ extension RedisCommandWriter {
         self.append(max(-(1 << 52), min(number, 1 << 52)))
     }
 
-    /// Appends a page's range and its limit.
-    mutating func append(_ range: PageRange, limit: Int) {
+    /// Appends a page's range and its limits.
+    mutating func append(_ range: PageRange, limit: PageLimit) {
         switch range {
         case .newest:
             self.append("newest")
@@ -131,6 +131,12 @@ extension RedisCommandWriter {
             self.append("after")
             self.append(clamped: number)
         }
-        self.append(clamped: limit)
+        self.append(limit)
+    }
+
+    /// Appends the number of messages and that of bytes.
+    mutating func append(_ limit: PageLimit) {
+        self.append(clamped: max(0, limit.messages))
+        self.append(clamped: limit.bytes)
     }
 }

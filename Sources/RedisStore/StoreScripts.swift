@@ -279,11 +279,19 @@ enum StoreScripts {
                 reason, number = 'damaged', 0
               else
                 if kind == 't' or kind == 'n' and ARGV[at + 7] ~= '' then
+                  -- The replies that leave the history also leave their threads.
+                  local gone = tonumber(string.match(ARGV[at + 3], '^%d+')) - history
+                  local threads = prefix .. 'threads:' .. name
+                  if gone > 0 and pcall('EXISTS', threads) == 1 then
+                    for _, old in ipairs(call('XRANGE', log, '-', string.format('%.0f', gone))) do
+                      local root = string.match(old[2][4] or '', '^%d+ (%d+)')
+                      if tonumber(root or 0) > 0 then
+                        pcall('ZREM', threads, string.format('%016x:%016x', root,
+                          string.match(old[1], '^%d+')))
+                      end
+                    end
+                  end
                   call('XTRIM', log, 'MAXLEN', '~', history)
-                  -- A thread ends with its root.
-                  local head = tonumber(string.match(ARGV[at + 3], '^%d+'))
-                  pcall('ZREMRANGEBYLEX', prefix .. 'threads:' .. name, '-',
-                    string.format('(%016x', math.max(0, head - history + 1)))
                 end
                 state, has_moved = ARGV[at + 2], true
               end

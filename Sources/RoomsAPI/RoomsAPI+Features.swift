@@ -40,16 +40,21 @@ extension RoomsAPI {
         }
     }
 
-    func pins(of id: ByteString, for caller: RoomsCaller) async throws(HTTPError) -> HTTPResponse {
+    /// - Parameter cursor: see `[Message].pins(after:)`.
+    func pins(of id: ByteString, after cursor: Int, for caller: RoomsCaller)
+        async throws(HTTPError) -> HTTPResponse
+    {
         let command = ChatCommand.pins(
             by: caller.viewer, readAccess: caller.grants(id) ? .anyone : .anyoneIfOpen)
         switch try await self.submit(command, in: id, of: caller) {
         case .pins(let messages):
+            let pins = messages.pins(after: cursor)
             return Self.response { text in
                 text.append(#","messages":"#)
-                text.append(
-                    messages: messages, inRoom: id, on: .of(messages),
-                    for: caller.viewer.person.id)
+                let count = text.append(
+                    messages: pins, inRoom: id, on: .of(Array(pins)),
+                    for: caller.viewer.person.id, within: caller.pageBytes)
+                text.append(nextPinAfter: count, of: pins)
             }
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError

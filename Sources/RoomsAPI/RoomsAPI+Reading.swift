@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import DialectKit
 internal import Gateway
 internal import HTTPWire
 internal import Identity
@@ -18,7 +19,8 @@ extension RoomsAPI {
             let key = ConversationKey(tenant: caller.tenant, id: id)
             // Newer messages than the described head would contradict the message count.
             let newest = StoreRequest.page(
-                key, .before(description.head + 1), limit: Self.messageLimit)
+                key, .before(description.head + 1),
+                limit: PageLimit(messages: Self.messageLimit, bytes: caller.pageBytes))
             guard case .page(let read) = try await self.read(newest) else { throw .chatUnavailable }
             page = read
         }
@@ -28,8 +30,10 @@ extension RoomsAPI {
                 room: id, description, messageCount: description.head,
                 lastMessage: page.messages.last)
             text.append(#","messages":"#)
-            text.append(
-                messages: page.messages, inRoom: id, on: page, for: caller.viewer.person.id)
+            let count = text.append(
+                messages: page.messages, inRoom: id, on: page, for: caller.viewer.person.id,
+                keepsLast: true, within: caller.pageBytes)
+            text.append(nextPage: page.next(afterShowing: count, isForward: false))
         }
     }
 
@@ -53,17 +57,23 @@ extension RoomsAPI {
     {
         _ = try await self.describe(id, for: caller.viewer, caller)
         let key = ConversationKey(tenant: caller.tenant, id: id)
+        let limit = PageLimit(messages: query.limit, bytes: caller.pageBytes)
         let request: StoreRequest =
             if let root = query.thread {
-                .thread(key, root: root, query.range, limit: query.limit)
+                .thread(key, root: root, query.range, limit: limit)
             } else {
-                .page(key, query.range, limit: query.limit)
+                .page(key, query.range, limit: limit)
             }
         guard case .page(let page) = try await self.read(request) else { throw .chatUnavailable }
         return Self.response { text in
             text.append(#","messages":"#)
+            let isForward = query.range.isForward
+            let count = text.append(
+                messages: page.messages, inRoom: id, on: page, for: caller.viewer.person.id,
+                keepsLast: !isForward, within: caller.pageBytes)
             text.append(
-                messages: page.messages, inRoom: id, on: page, for: caller.viewer.person.id)
+                nextPage: page.next(afterShowing: count, isForward: isForward),
+                isForward: isForward)
             text.append(#","rev":"#)
             text.append(decimal: page.revision)
         }

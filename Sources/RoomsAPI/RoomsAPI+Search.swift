@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import DialectKit
 internal import Gateway
 internal import HTTPWire
 internal import JSON
@@ -53,10 +54,10 @@ extension RoomsAPI {
         case .found(let page):
             return Self.response { text in
                 text.append(#","messages":"#)
-                text.append(
+                let count = text.append(
                     messages: page.messages, inRoom: key.id, on: .of(page.messages),
-                    for: caller.viewer.person.id)
-                text.append(searchPosition: page.next, isIncomplete: false)
+                    for: caller.viewer.person.id, within: caller.pageBytes)
+                text.append(searchPosition: page.next(afterShowing: count), isIncomplete: false)
             }
         case .cannotSearch: throw HTTPError(.serviceUnavailable, "this service has no search")
         case .searchRefused(let refusal): throw HTTPError(refusal)
@@ -103,9 +104,10 @@ extension RoomsAPI {
             ($1.message.sentAt, $1.message.sequence) < ($0.message.sentAt, $0.message.sequence)
         }
         return Self.response { text in
-            text.append(#","results":["#)
-            for (index, hit) in found.prefix(limit).enumerated() {
-                text.append(index > 0 ? #",{"room_id":"# : #"{"room_id":"#)
+            text.append(#","results":"#)
+            let hits = found.prefix(limit)
+            let count = text.append(array: hits, within: caller.pageBytes) { text, hit in
+                text.append(#"{"room_id":"#)
                 text.append(jsonString: hit.membership.key.id)
                 text.append(#","title":"#)
                 text.append(jsonString: hit.membership.record.title)
@@ -115,7 +117,9 @@ extension RoomsAPI {
                     for: principal.person.id)
                 text.append("}")
             }
-            text.append(isIncomplete ? #"],"incomplete":true"# : #"],"incomplete":false"#)
+            text.append(
+                isIncomplete || count < hits.count
+                    ? #","incomplete":true"# : #","incomplete":false"#)
         }
     }
 

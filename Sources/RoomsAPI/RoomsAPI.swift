@@ -156,7 +156,12 @@ public final class RoomsAPI: RequestHandler {
                 try await self.setPin(command, in: id, for: caller)
             }
         case .pins(let id):
-            return { () async throws(HTTPError) in try await self.pins(of: id, for: caller) }
+            let cursor = try QueryParameters(request.query)["cursor"]
+            let after = cursor.map { Int(pinCursor: $0) } ?? 0
+            guard let after else { throw .badRequest(FieldError.pinCursor.description) }
+            return { () async throws(HTTPError) in
+                try await self.pins(of: id, after: after, for: caller)
+            }
         case .search:
             let query = try QueryParameters(request.query)
             guard let text = query["text"] else { throw .badRequest("text: is missing") }

@@ -14,10 +14,13 @@ struct RoomsCaller {
     private let isLoopback: Bool
     /// To whose limits the request counts.
     let limitKey: LimitKey
+    /// The most bytes of a page of messages, of at least one.
+    let pageBytes: Int
 
     init(_ request: HTTPRequest) throws(HTTPError) {
         self.isLoopback = request.isLoopback
         self.limitKey = request.limitKey
+        self.pageBytes = request.pageBytes
         switch request.credentials {
         case .bearer(let identity):
             self.identity = identity

@@ -12,16 +12,20 @@ extension ByteBuffer {
     ///   - messageCount: the number of its newest message.
     ///   - lastMessage: that message; nil if none is retained.
     ///   - participantLimit: the most participants; `participant_count` counts all.
+    ///   - participantBytes: their most bytes.
     ///   - fields: writes further fields, each with a leading comma.
     public mutating func append(
         room id: ByteString, _ details: ConversationDetails, messageCount: SequenceNumber,
         lastMessage: Message?, participantLimit: Int = Self.participantLimit,
+        participantBytes: Int = .max,
         _ fields: (inout ByteBuffer) -> Void = { _ in }
     ) {
         self.append(propertiesOf: details.record, inRoom: id)
         let participants = details.participants
         self.append(#","participants":"#)
-        self.append(participants: participants, online: details.online, limit: participantLimit)
+        self.append(
+            participants: participants, online: details.online, limit: participantLimit,
+            within: participantBytes)
         self.append(#","participant_count":"#)
         self.append(decimal: participants.count)
         self.append(#","message_count":"#)
@@ -85,7 +89,8 @@ extension ByteBuffer {
     /// Appends an array in the order of joining. If there are more participants than the limit,
     /// those who are online come first.
     public mutating func append(
-        participants: [Member], online: Set<UserID>, limit: Int = Self.participantLimit
+        participants: [Member], online: Set<UserID>, limit: Int = Self.participantLimit,
+        within bytes: Int = .max
     ) {
         var visible = participants[...]
         if participants.count > limit {
@@ -95,12 +100,9 @@ extension ByteBuffer {
             )
             visible = (present + absent).prefix(limit)
         }
-        self.append("[")
-        for (index, member) in visible.enumerated() {
-            if index > 0 { self.append(",") }
-            self.append(participant: member, isOnline: online.contains(member.user))
+        self.append(array: visible, within: bytes) {
+            $0.append(participant: $1, isOnline: online.contains($1.user))
         }
-        self.append("]")
     }
 
     public mutating func append(participant member: Member, isOnline: Bool) {
@@ -178,16 +180,17 @@ extension ByteBuffer {
 
     /// Appends an array of messages of a page, in their order.
     ///
-    /// - Parameter viewer: the user whose reactions are marked as `mine`.
+    /// - Parameters:
+    ///   - viewer: the user whose reactions are marked as `mine`.
+    ///   - keepsLast: whether the last messages are kept if there is no room for all.
+    ///   - bytes: the most bytes of the messages.
+    /// - Returns: the number of messages, at least one.
     public mutating func append(
-        messages: some Sequence<Message>, inRoom id: ByteString, on page: MessagePage,
-        for viewer: UserID?
-    ) {
-        self.append("[")
-        for (index, message) in messages.enumerated() {
-            if index > 0 { self.append(",") }
-            self.append(message: message, inRoom: id, on: page, for: viewer)
+        messages: some Collection<Message>, inRoom id: ByteString, on page: MessagePage,
+        for viewer: UserID?, keepsLast: Bool = false, within bytes: Int
+    ) -> Int {
+        self.append(array: messages, keepsLast: keepsLast, within: bytes) {
+            $0.append(message: $1, inRoom: id, on: page, for: viewer)
         }
-        self.append("]")
     }
 }

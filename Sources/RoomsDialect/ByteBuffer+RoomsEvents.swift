@@ -108,15 +108,21 @@ extension ByteBuffer {
     ///   state.
     mutating func append(
         state description: ConversationDetails, inRoom room: ByteString, page: MessagePage,
-        head: SequenceNumber, for viewer: UserID?, isAck: Bool = false
+        head: SequenceNumber, for viewer: UserID?, within bytes: Int, isAck: Bool = false
     ) {
+        let start = self.count
         self.append(isAck ? #"{"ok":true,"conversation":"# : #"{"conversation":"#)
         self.append(
-            room: room, description, messageCount: head, lastMessage: page.messages.last)
+            room: room, description, messageCount: head, lastMessage: page.messages.last,
+            participantBytes: bytes / 4)
         self.append(#","participants":"#)
-        self.append(participants: description.participants, online: description.online)
+        self.append(
+            participants: description.participants, online: description.online, within: bytes / 4)
         self.append(#","messages":"#)
-        self.append(messages: page.messages, inRoom: room, on: page, for: viewer)
+        let count = self.append(
+            messages: page.messages, inRoom: room, on: page, for: viewer, keepsLast: true,
+            within: bytes - (self.count - start))
+        self.append(nextPage: page.next(afterShowing: count, isForward: false))
         self.append("}")
     }
 

@@ -59,10 +59,14 @@ extension RoomsSession {
                 }
             }
         case .pins(let messages):
+            let pins = messages.pins(after: tag.text.flatMap { Int(pinCursor: $0.string) } ?? 0)
+            let bytes = steps.limits.pagedMessageBytes
             self.reply(to: kind, ackID, room, into: &steps) {
                 $0.append(#""messages":"#)
-                $0.append(
-                    messages: messages, inRoom: room, on: .of(messages), for: self.me?.person.id)
+                let count = $0.append(
+                    messages: pins, inRoom: room, on: .of(Array(pins)), for: self.me?.person.id,
+                    within: bytes)
+                $0.append(nextPinAfter: count, of: pins)
             }
         case .receipts(let receipts):
             self.reply(to: kind, ackID, room, into: &steps) {

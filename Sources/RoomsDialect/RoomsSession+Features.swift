@@ -18,8 +18,14 @@ extension RoomsSession {
         guard self.rooms[room] != nil else { throw FieldError("room_id: \(ChatError.notAMember)") }
         switch event {
         case "pins":
+            let cursor = try document.pinCursor(of: argument.value, in: text)
+            let tag = self.tag(.pins, argument, room)
             steps.append(
-                .submit(.pins(by: me), in: self.key(room), self.tag(.pins, argument, room)))
+                .submit(
+                    .pins(by: me), in: self.key(room),
+                    RequestTag(
+                        kind: tag.kind, number: tag.number, text: ByteString(String(cursor)),
+                        conversation: room)))
         case "receipts":
             steps.append(
                 .submit(
@@ -114,17 +120,21 @@ extension RoomsSession {
                 "the history cannot be read at the moment; try again", of: kind.event,
                 ackID: target.ackID, into: &steps)
         }
+        let isForward = kind == .fetchAfter
+        let bytes = steps.limits.pagedMessageBytes
+        var count = 0
         self.reply(to: kind, target.ackID, room, into: &steps) {
             $0.append(#""messages":"#)
-            let viewer = self.me?.person.id
-            if kind == .fetchAfter {
-                $0.append(messages: page.messages, inRoom: room, on: page, for: viewer)
-            } else {
-                $0.append(messages: page.messages.reversed(), inRoom: room, on: page, for: viewer)
-            }
+            count = $0.append(
+                messages: isForward ? page.messages : page.messages.reversed(), inRoom: room,
+                on: page, for: self.me?.person.id, within: bytes)
+            $0.append(
+                nextPage: page.next(afterShowing: count, isForward: isForward),
+                isForward: isForward)
             $0.append(#","rev":"#)
             $0.append(decimal: page.revision)
         }
+        steps.shownMessages = page.shown(count, isForward: isForward)
     }
 
     public mutating func receivedStoreAnswer(
@@ -136,12 +146,13 @@ extension RoomsSession {
         else { return }
         switch answer {
         case .found(let page)?:
+            let bytes = steps.limits.pagedMessageBytes
             self.reply(to: .search, target.ackID, room, into: &steps) {
                 $0.append(#""messages":"#)
-                $0.append(
+                let count = $0.append(
                     messages: page.messages, inRoom: room, on: .of(page.messages),
-                    for: self.me?.person.id)
-                $0.append(searchPosition: page.next, isIncomplete: false)
+                    for: self.me?.person.id, within: bytes)
+                $0.append(searchPosition: page.next(afterShowing: count), isIncomplete: false)
             }
         case .searchRefused(let refusal)?:
             self.fail(refusal.description, of: "search", ackID: target.ackID, into: &steps)

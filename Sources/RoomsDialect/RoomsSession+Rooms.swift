@@ -176,15 +176,18 @@ extension RoomsSession {
         var messages = page.messages.filter { $0.sequence <= through }
         let last = messages.last?.sequence ?? 0
         messages.append(contentsOf: pendingJoin.recentMessages.drop { $0.sequence <= last })
-        messages.removeFirst(max(0, messages.count - Self.stateMessageLimit))
+        let excess = max(0, messages.count - Self.stateMessageLimit)
+        messages.removeFirst(excess)
         var page = page
         page.messages = messages
+        if excess > 0 { page.hasMore = true }
+        let bytes = steps.limits.pagedMessageBytes
         for ackID in pendingJoin.ackIDs {
             steps.reply {
                 $0.append(roomsAck: ackID) {
                     $0.append(
                         state: description, inRoom: room, page: page, head: through,
-                        for: self.me?.person.id, isAck: true)
+                        for: self.me?.person.id, within: bytes, isAck: true)
                 }
             }
         }
@@ -192,7 +195,7 @@ extension RoomsSession {
             $0.append(roomsEvent: "conversation_state") {
                 $0.append(
                     state: description, inRoom: room, page: page, head: through,
-                    for: self.me?.person.id)
+                    for: self.me?.person.id, within: bytes)
             }
         }
         self.sendOffset(into: &steps)

@@ -34,7 +34,8 @@ struct CopySource {
     func messages(of key: ConversationKey, after number: SequenceNumber, limit: Int) throws
         -> [Message]
     {
-        let answer = try self.answer(.page(key, .after(number), limit: limit))
+        let answer = try self.answer(
+            .page(key, .after(number), limit: PageLimit(messages: limit)))
         guard case .page(let page) = answer else { throw Self.unexpected(answer) }
         return page.messages
     }

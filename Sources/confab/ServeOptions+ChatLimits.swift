@@ -9,6 +9,7 @@ extension ServeOptions {
         limits.metadataBytes = self.limits.metadataBytes
         limits.membersPerConversation = self.limits.members
         limits.answerBytes = self.limits.outboundBytes
+        limits.pageBytes = self.limits.pageBytes
         limits.messagesPerSecond = self.limits.messagesPerSecond
         // One second more than on the user's node: what that admits evenly may arrive together.
         limits.messageBurst = self.limits.messageBurst + self.limits.messagesPerSecond

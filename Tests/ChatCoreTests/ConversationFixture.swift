@@ -119,7 +119,7 @@ struct ConversationFixture {
         case .write(let change, let revision, let origin):
             self.conversation.retain(change, revision, at: self.now)
             self.sendToStore(.write(change, revision, origin), into: &effects)
-        case .lookUp(let sequence):
+        case .lookUp(let sequence, _):
             self.sendToStore(.lookUp(sequence, self.store.message(sequence)), into: &effects)
         case .load: self.sendToStore(.load, into: &effects)
         case .loadRecents: self.sendToStore(.loadRecents, into: &effects)
@@ -158,8 +158,8 @@ struct ConversationFixture {
                 change, revision: revision, origin: origin, at: self.now, into: &effects)
         case .lookUp(let sequence, let message):
             self.conversation.lookedUp(
-                message, head: self.store.messages.count, sequence: sequence, at: self.now,
-                into: &effects)
+                message, head: self.store.messages.count, sequence: sequence,
+                isThread: self.store.hasReplies(inThread: sequence), at: self.now, into: &effects)
         case .load: self.conversation.loaded(self.store.loaded, at: self.now, into: &effects)
         case .loadRecents:
             self.conversation.loadedRecents(self.store.recent, at: self.now, into: &effects)

@@ -94,6 +94,34 @@ struct PinTests {
         #expect(fixture.pins(bob, request: 1) == ["answer 1: pins "])
     }
 
+    @Test("that has left the history can be edited, deleted and reacted to")
+    func trimmedAmendments() {
+        var limits = ChatLimits()
+        limits.historyLimit = 2
+        var fixture = Self.fixture(limits)
+        _ = fixture.pin(2, by: ann)
+        _ = fixture.pin(3, by: ann)
+        for _ in 0..<3 { _ = fixture.post("more", by: ann) }
+        fixture.store.oldest = 5
+        #expect(
+            fixture.react(2, Emoji(given: "👍")!, by: bob, request: 1) == [
+                "event: reactions of 2: 👍bob, answers 1"
+            ])
+        #expect(
+            fixture.edit(2, to: "due", by: bob) == [
+                refused(.notAllowed("the author of a message or an admin"))
+            ])
+        #expect(fixture.edit(2, to: "due", by: ann).count == 1)
+        #expect(fixture.conversation.pins.first?.body.content == "due")
+        #expect(fixture.conversation.pins.first?.body.annotations?.reactions != nil)
+        #expect(fixture.edit(1, to: "no", by: ann) == [refused(.noSuchMessage(1))])
+        #expect(fixture.delete(2, by: ann).count == 1)
+        #expect(fixture.delete(3, by: bob, admin: true).count == 1)
+        #expect(fixture.conversation.pins.isEmpty)
+        #expect(fixture.store.pins.isEmpty)
+        #expect(fixture.delete(2, by: ann) == [refused(.noSuchMessage(2))])
+    }
+
     @Test("is limited to a hundred messages")
     func limit() {
         var fixture = ConversationFixture(of: [ann])

@@ -100,6 +100,42 @@ struct ReplyTests {
         #expect(fixture.reply("yes", to: 2, by: ann) == ["event: posted 4 yes"])
     }
 
+    @Test("to the root of a thread that has left the history is allowed while replies are retained")
+    func goneRoot() {
+        var limits = ChatLimits()
+        limits.historyLimit = 2
+        var fixture = Self.fixture(limits)
+        _ = fixture.reply("a", to: 1, by: bob)
+        _ = fixture.post("fourth", by: ann)
+        fixture.store.oldest = 3
+        #expect(fixture.reply("b", to: 1, by: ann) == ["event: posted 5 b"])
+        #expect(Self.reply(fixture.store.messages[4]) == Reply(to: 1, thread: 1))
+        #expect(
+            fixture.reply("no", to: 2, by: ann)
+                == [ChatCoreTests.refused(.noSuchReplyTarget(2))])
+        // Another owner finds the thread in the store.
+        _ = fixture.run { $0.close(at: $1, into: &$2) }
+        fixture.store.oldest = 4
+        #expect(fixture.reply("c", to: 1, by: bob) == ["event: posted 6 c"])
+        // A reply that is gone is no root.
+        #expect(
+            fixture.reply("no", to: 3, by: ann)
+                == [ChatCoreTests.refused(.noSuchReplyTarget(3))])
+    }
+
+    @Test("to a pinned message that has left the history is allowed")
+    func pinnedTarget() {
+        var limits = ChatLimits()
+        limits.historyLimit = 2
+        var fixture = Self.fixture(limits)
+        _ = fixture.reply("a", to: 1, by: bob)
+        _ = fixture.pin(3, by: ann)
+        for _ in 0..<3 { _ = fixture.post("more", by: ann) }
+        fixture.store.oldest = 5
+        #expect(fixture.reply("b", to: 3, by: ann) == ["event: posted 7 b"])
+        #expect(Self.reply(fixture.store.messages[6]) == Reply(to: 3, thread: 1))
+    }
+
     @Test("to a deleted message is allowed, because the thread goes on")
     func deletedTarget() {
         var fixture = Self.fixture()

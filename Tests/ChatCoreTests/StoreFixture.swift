@@ -56,6 +56,12 @@ struct StoreFixture {
             ? self.messages[sequence - 1] : nil
     }
 
+    func hasReplies(inThread root: SequenceNumber) -> Bool {
+        self.messages.dropFirst(self.oldest - 1).contains {
+            $0.body.annotations?.reply?.thread == root
+        }
+    }
+
     func page(after sequence: SequenceNumber, limit: Int) -> MessagePage {
         let messages = self.messages.filter { $0.sequence > sequence && $0.sequence >= self.oldest }
             .prefix(limit)

@@ -30,7 +30,9 @@ extension ThreeNodeCluster {
     }
 
     var stored: MessagePage {
-        guard case .page(let page) = self.tables.execute(.page(self.key, .after(0), limit: .max))
+        guard
+            case .page(let page) = self.tables.execute(
+                .page(self.key, .after(0), limit: PageLimit(messages: .max)))
         else { preconditionFailure("no page") }
         return page
     }

@@ -139,7 +139,9 @@ struct SimulatedStore {
     /// The stored messages, for checks.
     func page(of conversation: ConversationKey) -> MessagePage {
         var tables = self.state.tables
-        guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max))
+        guard
+            case .page(let page) = tables.execute(
+                .page(conversation, .after(0), limit: PageLimit(messages: .max)))
         else {
             preconditionFailure("the answer is not a page")
         }

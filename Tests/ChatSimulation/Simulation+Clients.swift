@@ -209,8 +209,14 @@ extension Simulation {
             .after(max(0, client.screen.through - 10)),
         ])!
         self.loops[client.loop].chat.readPage(
-            client.conversation, range, limit: self.random.number(1...20), context: context)
+            client.conversation, range, limit: self.pageLimit(20), context: context)
         self.scheduleTurn(client.loop)
+    }
+
+    /// Often the bytes end the page, and not the number of messages.
+    private func pageLimit(_ messages: Int) -> PageLimit {
+        PageLimit(
+            messages: self.random.number(1...messages), bytes: self.random.number(1...500))
     }
 
     /// Sends the client's last message. It must be answered, and delivered to all subscribers.
@@ -234,8 +240,7 @@ extension Simulation {
         }
         let context = self.addRequest(.replay, of: client)
         self.loops[client.loop].chat.readPage(
-            client.conversation, .after(through), limit: self.random.number(1...60),
-            context: context)
+            client.conversation, .after(through), limit: self.pageLimit(60), context: context)
         self.scheduleTurn(client.loop)
     }
 }

@@ -204,10 +204,11 @@ final class ChatLoopFixture {
                 self.chat.submit(command, in: key, context: context, at: self.now)
             case .readPage(let key, let range, let limit, let tag):
                 self.chat.readPage(
-                    key, range, limit: limit, context: self.addRequest(.page(client, tag)))
+                    key, range, limit: PageLimit(messages: limit),
+                    context: self.addRequest(.page(client, tag)))
             case .readThread(let key, let root, let range, let limit, let tag):
                 self.chat.readThread(
-                    key, root: root, range, limit: limit,
+                    key, root: root, range, limit: PageLimit(messages: limit),
                     context: self.addRequest(.page(client, tag)))
             case .authenticate:
                 client.session.authenticated(

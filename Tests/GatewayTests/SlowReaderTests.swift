@@ -1,3 +1,4 @@
+import ChatModel
 import Configuration
 import GatewayTestSupport
 import Glibc
@@ -98,6 +99,7 @@ struct SlowReaderTests {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
             setup.live.limits.outboundBytes = 100_000
+            setup.settings.chatLimits.pageBytes = 4_000_000
         }
         try node.fill(100, bytes: 16_000)
         let author = try node.peer("author")
@@ -129,7 +131,10 @@ struct SlowReaderTests {
 
     @Test("that reads nothing of a requested page is closed after the idle timeout")
     func deadPage() throws {
-        let node = try TestNode { $0.live.limits.allowEverything() }
+        let node = try TestNode {
+            $0.live.limits.allowEverything()
+            $0.settings.chatLimits.pageBytes = 4_000_000
+        }
         try node.fill(100, bytes: 16_000)
         // Not before: the author answers no pings, and would be closed if the machine stalled.
         var live = node.live

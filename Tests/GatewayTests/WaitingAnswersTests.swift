@@ -12,6 +12,8 @@ import Testing
 @Suite("Answers that wait for readers", .ownThread)
 struct WaitingAnswersTests {
     private static let limit = 200_000
+    /// More than the kernel's buffers have room for.
+    private static let pageLimit = 4_000_000
 
     /// What requests 1.6 MB. `synchronize` shows that the node has read the frames before it.
     struct LargeRequest: Sendable, CustomTestStringConvertible {
@@ -57,6 +59,7 @@ struct WaitingAnswersTests {
         let node = try TestNode(loops: 2, dialects: TestNode.allDialects) {
             $0.live.limits.allowEverything()
             $0.live.limits.outboundBytes = Self.limit
+            $0.settings.chatLimits.pageBytes = Self.pageLimit
         }
         try node.fill(100, bytes: 16_000)
         let first = try self.open(request, as: "ann", at: node)
@@ -92,7 +95,10 @@ struct WaitingAnswersTests {
 
     @Test("are freed when their connection ends")
     func freed() throws {
-        let node = try TestNode { $0.live.limits.outboundBytes = Self.limit }
+        let node = try TestNode {
+            $0.live.limits.outboundBytes = Self.limit
+            $0.live.limits.pageBytes = Self.pageLimit
+        }
         var limits = node.live
         limits.limits.allowEverything()
         node.gateway.reload(limits)

@@ -1,6 +1,7 @@
 """Two open pages, and a node that is killed again and again. Takes minutes."""
 
 import os
+import pathlib
 import random
 import re
 import signal
@@ -66,6 +67,31 @@ class FaultTests(PageTest):
             shown = texts(page)
             self.assertGreaterEqual(len(shown), min(50, total))
             self.assertEqual(shown, stored[-len(shown):])
+
+    def test_a_restored_backup_replaces_the_history_and_the_page_says_so(self):
+        room = self.server.create()
+        self.server.fill(room, ["kept"])
+        self.server.kill()
+        folder = pathlib.Path(self.server.folder)
+        backup = {each: each.read_bytes() for each in folder.glob("confab.db*")}
+        self.server.start()
+        page = self.enter(room, "Ann")
+        self.server.fill(room, ["lost", "lost too"])
+        page.wait_for_selector(".body:text('lost too')")
+        seen = f"localStorage.getItem('confab.seen.{room}')"
+        self.wait(page, f"{seen} === '3'")
+        self.server.kill()
+        for each in folder.glob("confab.db*"):
+            each.unlink()
+        for each, content in backup.items():
+            each.write_bytes(content)
+        self.server.start()
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_selector("#hint:text('The history was replaced')")
+        self.assertEqual(texts(page), ["kept"])
+        self.assertEqual(page.evaluate(seen), "1")
+        self.server.fill(room, ["written again"])
+        self.wait(page, f"{seen} === '2'")
 
     def test_two_tabs_of_one_person_send_each_message_once(self):
         room = self.server.create()

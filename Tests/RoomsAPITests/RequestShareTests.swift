@@ -205,6 +205,7 @@ struct RequestShareTests {
         let (node, _) = try Self.node {
             $0.allowEverything()
             $0.outboundBytes = 200_000
+            $0.pageBytes = 4_000_000
         }
         let created = try node.post("/create", #"{"title":"T","listed":true}"#, by: "ann")
         let id = try #require(JSONObject(created.body)["room_id"])

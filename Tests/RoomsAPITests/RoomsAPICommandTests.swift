@@ -53,7 +53,7 @@ struct RoomsAPICommandTests {
                 defer { requests = [] }
                 return requests.map {
                     if case .page(let key, let range, let limit) = $0 {
-                        "\(key.id) \(range) \(limit)"
+                        "\(key.id) \(range) \(limit.messages)"
                     } else {
                         "?"
                     }
@@ -193,7 +193,7 @@ struct RoomsAPICommandTests {
         let node = ScriptedNode { _, _, _ in
             .described(.room(head: isMore.withLock { $0 } ? 4 : 3))
         } read: { request in
-            guard case .page(_, .before(let end), let limit) = request, limit == 50 else {
+            guard case .page(_, .before(let end), let limit) = request, limit.messages == 50 else {
                 return nil
             }
             let body = MessageBody(

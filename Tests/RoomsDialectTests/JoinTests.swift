@@ -97,9 +97,11 @@ struct JoinTests {
         for sequence in 51...200 { #expect(probe.deliver(.sent(sequence), in: "r").isEmpty) }
         let messages = (151...200).map { RoomsFrame.messageFields($0, in: "r") }.joined(
             separator: ",")
+        let state = RoomsFrame.state("r", head: 200, messages)
         #expect(
             probe.page(.of((1...50).map { Message.sent($0) }, head: 50)) == [
-                RoomsFrame.stateEvent("r", head: 200, messages), RoomsFrame.offset("r=200"),
+                #"42["conversation_state",{\#(state),"next_before_id":"151"}]"#,
+                RoomsFrame.offset("r=200"),
             ])
     }
 

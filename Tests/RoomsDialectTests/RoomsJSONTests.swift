@@ -99,8 +99,10 @@ struct RoomsJSONTests {
         let message = Message(
             sequence: 3, revision: 5, sentAt: Timestamp(milliseconds: 1), body: body)
         var text = ByteBuffer()
-        text.append(
-            messages: [message, message.deleted(revision: 6)], inRoom: "r", on: .of([]), for: nil)
+        let count = text.append(
+            messages: [message, message.deleted(revision: 6)], inRoom: "r", on: .of([]), for: nil,
+            within: .max)
+        #expect(count == 2)
         let head = #"{"id":"3","room_id":"r","user_id":"ann","username":"Ann","content":"#
         let time = #""timestamp":"1970-01-01T00:00:00.001Z""#
         #expect(

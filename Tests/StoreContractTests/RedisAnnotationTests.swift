@@ -204,7 +204,7 @@ struct RedisAnnotationTests {
         ] {
             guard
                 case .page(let page) = await store.request(
-                    .thread(rex, root: 1, range, limit: limit))
+                    .thread(rex, root: 1, range, limit: PageLimit(messages: limit)))
             else {
                 Issue.record("\(range)")
                 continue
@@ -219,7 +219,7 @@ struct RedisAnnotationTests {
         }
     }
 
-    @Test("forget the threads whose roots are trimmed, and little later than these")
+    @Test("forget the replies that are trimmed, and little later than these")
     func trimmedThreads() async throws {
         let store = try RedisUnderTest(.standalone, history: 10)
         var owner = await store.createConversation(rex)

@@ -64,6 +64,47 @@ struct SearchContractTests {
     }
 
     @Test(
+        "finds pinned messages that have left the history, after all others",
+        arguments: StoreUnderTest.searching)
+    func pinned(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(5)
+        var owner = await self.write(
+            ["my password", "the password", "no secret", "password of all"], to: store)
+        let messages = try #require(await store.page(rex, .newest)?.messages)
+        _ = await store.write(messages.map { owner.pin($0) }, by: owner)
+        // Enough that every store has removed the messages.
+        for round in 0..<60 {
+            _ = await store.write((0..<10).map { owner.post("\(round).\($0)") }, by: owner)
+        }
+        _ = await store.write([owner.post("password again")], by: owner)
+        let head = owner.head
+        #expect(try await self.found(store, "password") == [head, 4, 2, 1])
+        #expect(try await self.found(store, "password", before: head) == [4, 2, 1])
+        #expect(try await self.found(store, "password", before: 4) == [2, 1])
+        for (before, limit, numbers, next) in [
+            (nil, 1, [head], head), (head, 1, [4], 4), (4, 2, [2, 1], nil), (4, 1, [2], 2),
+            (nil, 4, [head, 4, 2, 1], nil), (nil, 3, [head, 4, 2], 2), (2, 1, [1], nil),
+            (1, 1, [], nil),
+        ] as [(Int?, Int, [Int], Int?)] {
+            let page = try #require(
+                await store.search(rex, "password", before: before, limit: limit))
+            #expect(page.messages.map(\.sequence) == numbers, "\(limit) before \(before ?? 0)")
+            #expect(page.next == next, "\(limit) before \(before ?? 0)")
+        }
+        _ = await store.write(
+            [
+                owner.pin(messages[0], false), owner.delete(messages[1]),
+                owner.edit(
+                    messages[3].pinned(
+                        .init(
+                            isPinned: true, by: TestOwner.person("bob"), at: TestOwner.time(9)),
+                        revision: owner.revision), to: "nothing of all"),
+            ], by: owner)
+        #expect(try await self.found(store, "password") == [head])
+        #expect(try await self.found(store, "nothing") == [4])
+    }
+
+    @Test(
         "finds an edited message by its present text only, and no deleted one",
         arguments: StoreUnderTest.searching)
     func amended(_ kind: StoreUnderTest) async throws {

@@ -107,28 +107,48 @@ struct ThreadContractTests {
     }
 
     @Test(
-        "forgets a thread when its root is trimmed, and keeps the replies as messages",
+        "returns the replies of a thread whose root is trimmed, until they are trimmed too",
         arguments: StoreUnderTest.available)
     func trimmed(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(6)
         var owner = await self.writeThreads(store)
         // Retained: 3 to 8.
-        #expect(await store.thread(rex, 1)?.messages.count == 0)
+        let expectations: [(PageRange, Int, [Int], Bool)] = [
+            (.newest, 9, [3, 5, 8], false), (.newest, 2, [5, 8], true),
+            (.before(8), 9, [3, 5], false), (.after(0), 2, [3, 5], true),
+            (.after(3), 9, [5, 8], false), (.before(3), 9, [], false),
+        ]
+        for (range, limit, numbers, hasMore) in expectations {
+            let thread = try #require(await store.thread(rex, 1, range, limit: limit))
+            #expect(thread.messages.map(\.sequence) == numbers, "\(range), \(limit)")
+            #expect(thread.hasMore == hasMore, "\(range), \(limit)")
+            #expect(thread.threads.isEmpty)
+        }
+        #expect(await store.thread(rex, 2)?.messages.count == 0)
         #expect(await store.thread(rex, 4)?.messages.map(\.sequence) == [4, 6])
         let page = try #require(await store.page(rex, .newest))
         #expect(page.threads == [4: ThreadSummary(replyCount: 1, lastReply: 6)])
         #expect(page.replyTargets.isEmpty)
         #expect(page.messages.first?.body.annotations?.reply == Reply(to: 1, thread: 1))
         #expect(await store.page(rex, .after(4))?.replyTargets.map(\.sequence).sorted() == [3, 4])
-        // A late reply to a root that is trimmed brings no thread back.
         for round in 0..<60 {
             let writes = (0..<10).map { _ in
                 owner.post("\(round)", reply: Reply(to: owner.head, thread: 4))
             }
             #expect(await store.write(writes, by: owner) == .stored)
         }
-        #expect(await store.thread(rex, 4)?.messages.count == 0)
+        #expect(await store.thread(rex, 1)?.messages.count == 0)
+        #expect(
+            await store.thread(rex, 4)?.messages.map(\.sequence)
+                == Array(owner.head - 5...owner.head))
         #expect(await store.page(rex, .newest)?.threads.isEmpty == true)
         #expect(await store.page(rex, .newest)?.messages.count == 6)
+        for round in 0..<60 {
+            _ = await store.write((0..<10).map { owner.post("\(round).\($0)") }, by: owner)
+        }
+        #expect(await store.thread(rex, 4)?.messages.count == 0)
+        // A late reply to a root that is trimmed is the thread's only message.
+        _ = await store.write([owner.post("late", reply: Reply(to: 4, thread: 4))], by: owner)
+        #expect(await store.thread(rex, 4)?.messages.map(\.body.content) == ["late"])
     }
 }

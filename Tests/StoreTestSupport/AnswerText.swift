@@ -116,7 +116,7 @@ extension CatalogPage {
 extension MessagePage {
     public var text: String {
         """
-        \(self.head) \(self.oldest) \(self.revision)
+        \(self.head) \(self.oldest) \(self.revision)\(self.hasMore ? " and more" : "")
         \(self.messages.map(\.text).joined(separator: "\n"))
         amended
         \(self.amended.map(\.text).joined(separator: "\n"))

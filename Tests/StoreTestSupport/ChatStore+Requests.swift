@@ -82,6 +82,12 @@ extension ChatStore {
     public func page(_ key: ConversationKey, _ range: PageRange, limit: Int = 1000) async
         -> MessagePage?
     {
+        await self.page(key, range, within: PageLimit(messages: limit))
+    }
+
+    public func page(_ key: ConversationKey, _ range: PageRange, within limit: PageLimit) async
+        -> MessagePage?
+    {
         if case .page(let page) = await self.request(.page(key, range, limit: limit)) {
             page
         } else {
@@ -91,10 +97,11 @@ extension ChatStore {
 
     public func thread(
         _ key: ConversationKey, _ root: SequenceNumber, _ range: PageRange = .newest,
-        limit: Int = 1000
+        limit: Int = 1000, bytes: Int = .max
     ) async -> MessagePage? {
         if case .page(let page) = await self.request(
-            .thread(key, root: root, range, limit: limit))
+            .thread(
+                key, root: root, range, limit: PageLimit(messages: limit, bytes: bytes)))
         {
             page
         } else {
@@ -126,10 +133,13 @@ extension ChatStore {
     }
 
     public func amended(
-        _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int = 1000
+        _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int = 1000,
+        bytes: Int = .max
     ) async -> MessagePage? {
         if case .page(let page) = await self.request(
-            .amended(key, through: through, since: since, limit: limit))
+            .amended(
+                key, through: through, since: since,
+                limit: PageLimit(messages: limit, bytes: bytes)))
         {
             page
         } else {

@@ -38,15 +38,15 @@ public struct RandomRequests {
                 shard: key.shard, owner: self.owners.randomElement(using: &self.generator)!)
         case ..<10: return .load(key)
         case ..<14: return .recent(key, limit: self.number(-1..<40))
-        case ..<21: return .page(key, self.range(around: head), limit: self.number(-1..<40))
+        case ..<21: return .page(key, self.range(around: head), limit: self.limit(-1..<40))
         case ..<24:
             return .thread(
                 key, root: self.number(-1..<head + 2), self.range(around: head),
-                limit: self.number(-1..<9))
+                limit: self.limit(-1..<9))
         case ..<27:
             return .amended(
                 key, through: self.number(-2..<head + 3), since: self.number(0..<head + 20),
-                limit: self.number(-1..<40))
+                limit: self.limit(-1..<40))
         case ..<34:
             return .changes(
                 key, after: self.number(-2..<head + 3), since: self.number(0..<head + 20),
@@ -230,6 +230,10 @@ public struct RandomRequests {
 
     private mutating func user() -> UserID {
         TestOwner.person(self.names.randomElement(using: &self.generator)!).id
+    }
+
+    private mutating func limit(_ messages: Range<Int>) -> PageLimit {
+        PageLimit(messages: self.number(messages))
     }
 
     private mutating func number(_ range: Range<Int>) -> Int {

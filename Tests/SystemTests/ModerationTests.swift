@@ -183,6 +183,21 @@ struct ModerationTests {
         #expect(code == 4004 && reason.hasPrefix("You are banned until 20"))
     }
 
+    @Test("a pinned message that has left the history is deleted")
+    func pinnedMessage() throws {
+        let server = try ConfabServer(["--history", "2"])
+        let ann = try server.connect("ann")
+        _ = try ann.post("a password")
+        try ann.socket.send(#"{"action":"pin","message_id":"1"}"#)
+        _ = try ann.next("pinned")
+        for number in 2...4 { _ = try ann.post("\(number)") }
+        let result = try confab("delete", "lobby", "1", "--yes", at: server.adminPort)
+        #expect(result.status == 0, "\(result)")
+        #expect(try ann.next("message.deleted").object("message")?["id"] == "1")
+        let missing = try confab("delete", "lobby", "1", "--yes", at: server.adminPort)
+        #expect(missing.errors.contains("There is no message 1"))
+    }
+
     @Test("a node that missed the announcement enforces the ban when a node has died", .long)
     func missedAnnouncement() throws {
         let ann = try self.servers[1].connect("ann")

@@ -629,14 +629,21 @@ class Room extends Emitter {
 	}
 
 	/** @param {Abortable} [options] @returns {Promise<Message[]>} */
-	pins(options) {
-		return this.#request("pins", () => ({}), options, (frame) => {
-			const { shelves } = this.#timeline;
-			shelves.delete(this.#pins);
-			this.#pins = this.#timeline.adopt(this.#parseAll(frame));
-			shelves.add(this.#pins);
-			return [...this.#pins];
-		});
+	async pins(options) {
+		const { shelves } = this.#timeline;
+		shelves.delete(this.#pins);
+		/** @type {Message[]} Stays current while further parts of a long list come. */
+		const pins = (this.#pins = []);
+		shelves.add(pins);
+		let cursor = /** @type {any} */ (undefined);
+		do {
+			const members = { cursor };
+			cursor = await this.#request("pins", () => members, options, (frame) => {
+				pins.push(...this.#timeline.adopt(this.#parseAll(frame)));
+				return frame.next_cursor;
+			});
+		} while (cursor);
+		return [...pins];
 	}
 
 	/**
@@ -664,9 +671,8 @@ class Room extends Emitter {
 	/** @param {number | undefined} root @param {number} around */
 	async #view(root, around, { limit = PAGE_SIZE, signal } = /** @type {any} */ ({})) {
 		const timeline = this.#timeline, thread = root && `${root}`;
-		const view = new View((range, limit, options) => this.#request("fetch_messages",
-			() => ({ thread, ...range, limit }), options, (frame) => this.#parsePage(frame)),
-		timeline, () => this.outbox.filter((row) => root && row.thread === root), root, () => {
+		const view = new View((range, ...rest) => this.#pages(() => ({ thread, ...range }), ...rest),
+			timeline, () => this.outbox.filter((row) => root && row.thread === root), root, () => {
 			this.#views.delete(view);
 			timeline.shelves.delete(view.stored);
 		});
@@ -679,6 +685,24 @@ class Room extends Emitter {
 		}
 		this.#views.add(view);
 		return view;
+	}
+
+	/**
+	 * A page of messages, oldest first. The server sends a long one in parts.
+	 * @param {() => object} range @param {number} limit @param {Abortable} [options]
+	 */
+	async #pages(range, limit, options) {
+		/** @type {Message[]} */
+		const page = [];
+		for (let next = /** @type {any} */ (range); next && page.length < limit;) {
+			const members = () => ({ ...next(), limit: limit - page.length });
+			next = await this.#request("fetch_messages", members, options, (frame) => {
+				const { thread, next_before_id: before_id, next_after_id: after_id } = frame;
+				page.push(...this.#parseAll(frame));
+				return (before_id || after_id) && (() => ({ thread, before_id, after_id }));
+			});
+		}
+		return page.sort((a, b) => a.id - b.id);
 	}
 
 	/** @param {string} localId */
@@ -698,17 +722,15 @@ class Room extends Emitter {
 	}
 
 	/** @param {number} [limit] @param {Abortable} [options] @returns {Promise<boolean>} */
-	older(limit = PAGE_SIZE, options) {
+	async older(limit = PAGE_SIZE, options) {
 		const timeline = this.#timeline;
 		let before = 0;
 		// While the page is under way, no message may leave the list at its beginning.
 		timeline.limit = Math.max(timeline.limit, timeline.messages.length + limit);
-		const members = () => ({ before_id: `${(before = timeline.first)}`, limit });
-		return this.#request("fetch_messages", members, options, (frame) => {
-			const page = this.#parsePage(frame);
-			if (before === timeline.first) timeline.prepend(page);
-			return page.length === limit && timeline.first > 1;
-		});
+		const page = await this.#pages(
+			() => ({ before_id: `${(before = timeline.first)}` }), limit, options);
+		if (before === timeline.first) timeline.prepend(page);
+		return page.length === limit && timeline.first > 1;
 	}
 
 	latest() {
@@ -1393,6 +1415,8 @@ class Room extends Emitter {
 			this.#timeline.reload(error, oldestId - 1);
 		} else if (head) {
 			this.#timeline.reload(error);
+			// Later messages get these numbers again.
+			this.#readId = Math.min(this.#readId, +head);
 			this.#lost(error);
 		} else if (this.#link.jobs.has(action)) {
 			this.#onRefused(action, frame);

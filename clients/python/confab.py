@@ -1396,6 +1396,14 @@ class _Emitter:
 # MARK: A conversation
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a list. `next` continues it; None at its end."""
+
+    messages: list[Message]
+    next: str | None
+
+
 @dataclass(slots=True, eq=False)
 class _Request:
     """A request without an id of its own; the server answers those of one action in order."""
@@ -1589,8 +1597,12 @@ class Conversation(_Emitter):
 
     async def pins(self, *, timeout: float | None = 30) -> tuple[Message, ...]:
         """The pinned messages, newest pin first."""
-        page: list[Message] = await self._ask("pins", {}, timeout)
-        return tuple(map(self._timeline.latest, page))
+        part: _Part = await self._ask("pins", {}, timeout)
+        pins = part.messages
+        while part.next is not None:
+            part = await self._ask("pins", {"cursor": part.next}, timeout)
+            pins += part.messages
+        return tuple(map(self._timeline.latest, pins))
 
     async def thread(
         self,
@@ -1602,11 +1614,18 @@ class Conversation(_Emitter):
         timeout: float | None = 30,
     ) -> tuple[Message, ...]:
         """A page of a thread, oldest message first: the message `id` and the replies to it."""
-        members: dict[str, object] = {"thread": str(id), "limit": limit}
+        members: dict[str, object] = {"thread": str(id)}
         for name, bound in (("before_id", before), ("after_id", after)):
             if bound is not None:
                 members[name] = str(bound)
-        page: list[Message] = await self._ask("fetch_messages", members, timeout)
+        part: _Part = await self._ask("fetch_messages", members | {"limit": limit}, timeout)
+        page = part.messages
+        while part.next is not None and len(page) < limit:
+            # The server sends a long page in parts.
+            members["before_id" if after is None else "after_id"] = part.next
+            rest = members | {"limit": limit - len(page)}
+            part = await self._ask("fetch_messages", rest, timeout)
+            page = part.messages + page if after is None else page + part.messages
         return tuple(map(self._timeline.latest, page))
 
     async def search(
@@ -1631,10 +1650,15 @@ class Conversation(_Emitter):
         before = self._timeline.before()
         if before <= 1:
             return False
-        members: dict[str, object] = {"before_id": str(before), "limit": limit}
-        page: list[Message] = await self._ask("fetch_messages", members, timeout)
-        self._timeline.prepend(page)
-        return len(page) == limit and page[0].id > 1
+        next_before: str | None = str(before)
+        while next_before is not None and limit > 0:
+            # The server sends a long page in parts.
+            members: dict[str, object] = {"before_id": next_before, "limit": limit}
+            part: _Part = await self._ask("fetch_messages", members, timeout)
+            self._timeline.prepend(part.messages)
+            limit -= len(part.messages)
+            next_before = part.next
+        return next_before is not None
 
     async def read(self, id: int) -> None:
         """Marks all messages up to `id` as read; sent at most every 0.5 s and after a reconnect."""
@@ -1860,7 +1884,7 @@ class Conversation(_Emitter):
     def _on_pins(self, data: dict[str, Any], now: float) -> None:
         if request := self._answered("pins"):
             messages = [_message(one, self._confab.user) for one in data["messages"]]
-            self._settle(request, messages)
+            self._settle(request, _Part(messages, data.get("next_cursor")))
 
     def _on_found(self, data: dict[str, Any], now: float) -> None:
         if request := self._answered("search"):
@@ -1886,7 +1910,8 @@ class Conversation(_Emitter):
         page = sorted((_message(one, user) for one in data["messages"]), key=lambda one: one.id)
         if request.future:
             if not request.future.done():
-                request.future.set_result(page)
+                continues = data.get("next_before_id") or data.get("next_after_id")
+                request.future.set_result(_Part(page, continues))
             return
         self._joined(now)
         if request.want:
@@ -1982,6 +2007,10 @@ class Conversation(_Emitter):
             return
         if action == "connect" and "head" in data:
             self._timeline.reload("history reset", is_replayed=False)
+            # Later messages get these numbers again.
+            head = _id(data["head"]) or 0
+            self._read_id = min(self._read_id, head)
+            self._read_sent = min(self._read_sent, head)
             return
         if action is None or action == "connect":
             self._server_error = reason  # A close frame may follow.
@@ -2675,11 +2704,21 @@ class Confab(_Emitter):
         self, id: str, *, before: int | None = None, after: int | None = None, limit: int = 50
     ) -> tuple[Message, ...]:
         """A page of messages, oldest first, without a connection to the conversation."""
-        given = {"before": before, "after": after, "limit": limit}
-        query = {name: str(value) for name, value in given.items() if value is not None}
-        path = f"/conversations/{urllib.parse.quote(id)}/messages?{urllib.parse.urlencode(query)}"
-        data = await self._rest("GET", path, conversation=id)
-        return tuple(_message(one) for one in data["messages"])
+        bounds = _given(before=before, after=after)
+        bound, continues = ("before", "next_before_id")
+        if after is not None:
+            bound, continues = ("after", "next_after_id")
+        page: list[Message] = []
+        while True:
+            # The server sends a long page in parts.
+            query = urllib.parse.urlencode(bounds | {"limit": limit - len(page)})
+            path = f"/conversations/{urllib.parse.quote(id)}/messages?{query}"
+            data = await self._rest("GET", path, conversation=id)
+            part = [_message(one) for one in data["messages"]]
+            page = page + part if after is not None else part + page
+            if continues not in data or len(page) >= limit:
+                return tuple(page)
+            bounds = {bound: data[continues]}
 
     async def search(self, text: str, *, limit: int = 20) -> FoundMessages:
         """The newest messages that contain all words, in all conversations of the user of the

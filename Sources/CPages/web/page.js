@@ -475,6 +475,16 @@ const checkVersion = async () => {
 const onReset = async ({reason = ""}) => {
 	attach();
 	if (room) source = room;
+	// A restored backup has fewer messages, and gives their numbers again.
+	const last = room?.messages.at(-1)?.id ?? 0;
+	if (/opened|reset/.test(reason) && seen > last) {
+		seen = last;
+		storage.set("seen." + id, seen);
+	}
+	if (reason === "history reset") {
+		unreadAfter = Infinity;
+		tell("The history was replaced, for example by a backup. Later messages are gone.");
+	}
 	// A second device starts where the first one stopped.
 	if (reason === "opened" && token && !(seen >= 0)) await loadReceipts();
 	list.start();

@@ -113,9 +113,17 @@ export const panel = ({
 		if (!view) return;
 		const scroller = h("div", {className: "scroller", tabIndex: 0, role: "region",
 			ariaLabel: "Messages of the thread"});
-		const source = {get messages() { return view.messages; }, older: view.older.bind(view)};
+		const gone = h("p", {className: "dim", hidden: true}, "The first message is no longer kept.");
+		const source = {
+			get messages() { return view.messages; },
+			async older(/** @type {number} */ limit) {
+				const hasMore = await view.older(limit);
+				gone.hidden = hasMore || view.messages[0]?.id === root;
+				return hasMore;
+			},
+		};
 		const ol = h("ol", {className: "list"}), form = $("#composer").cloneNode(true);
-		scroller.append(ol);
+		scroller.append(gone, ol);
 		form.id = "reply";
 		$("ul", form).id = "reply-options";
 		const field = $("textarea", form);

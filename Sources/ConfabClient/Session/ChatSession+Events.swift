@@ -75,6 +75,7 @@ extension ChatSession {
         case .reset(let head):
             if self.timeline.replaced(head: head) {
                 self.readID = min(self.readID, head)
+                self.reportedReadID = min(self.reportedReadID, head)
                 self.join(fromStart: true, at: now, into: &steps)
             }
         case .identified(let user): self.user = user

@@ -12,10 +12,12 @@ import HTTPWire
 /// delivered message. That comparison is valid only after all deliveries of the turn: before, the
 /// feed counts messages as delivered that its subscribers have not been sent.
 extension ChatBridge {
-    private static let pageMessages = 100
+    private var pageLimit: PageLimit {
+        PageLimit(messages: 100, bytes: self.steps.limits.pageBytes)
+    }
     /// How many messages are searched for one that was not amended: only its revision is from its
     /// posting.
-    private static let postingLookback = 20
+    private static let postingLookback: PageLimit = 20
 
     mutating func subscribe(
         _ connection: Connection, _ webSocket: WebSocketState, _ feed: FeedID,
@@ -161,14 +163,14 @@ extension ChatBridge {
             RequestContext(token: token, kind: .catchUp(feed, query)))
         switch query {
         case .unverified(let after), .messages(let after):
-            self.chat.readPage(key, .after(after), limit: Self.pageMessages, context: context)
+            self.chat.readPage(key, .after(after), limit: self.pageLimit, context: context)
         case .oldest: self.chat.readPage(key, .after(0), limit: 1, context: context)
         case .postedRevision(let sequence):
             self.chat.readPage(
                 key, .before(sequence + 1), limit: Self.postingLookback, context: context)
         case .changes(let through, let since):
             self.chat.readAmendments(
-                key, through: through, since: since, limit: Self.pageMessages, context: context)
+                key, through: through, since: since, limit: self.pageLimit, context: context)
         }
     }
 
@@ -235,7 +237,7 @@ extension ChatBridge {
             state.missedChanges = .since(posted?.revision ?? 0, mayBeTooOld: false)
         case .changes:
             self.sendChanges(page.amended, of: key, to: connection, webSocket)
-            if let last = page.amended.last, page.amended.count == Self.pageMessages {
+            if let last = page.amended.last, page.hasMore {
                 state.missedChanges = .since(last.revision, mayBeTooOld: false)
             } else {
                 self.finishChanges(connection, webSocket, state)

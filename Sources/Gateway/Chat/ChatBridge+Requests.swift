@@ -108,6 +108,7 @@ extension ChatBridge {
     ) {
         let context = self.requestContexts.add(
             RequestContext(token: connection.token, kind: .page(tag, key)))
+        let limit = PageLimit(messages: limit, bytes: self.steps.limits.pageBytes)
         if let root {
             self.chat.readThread(key, root: root, range, limit: limit, context: context)
         } else {
@@ -317,13 +318,15 @@ extension ChatBridge {
         switch requestContext.kind {
         case .page(let tag, let key):
             webSocket.session?.receivedPage(page, for: tag, into: &self.steps)
+            let shown =
+                self.steps.shownMessages
+                ?? page?.shown(page?.messages.count ?? 0, isForward: true)
             self.runSteps(connection, webSocket, isPaced: true)
             guard connection.isConnected, !webSocket.hasSentClose else { return }
-            if let page, let first = page.messages.first, let last = page.messages.last,
-                let user = webSocket.session?.principal?.person.id,
+            if let shown, let user = webSocket.session?.principal?.person.id,
                 let feed = webSocket.subscriptions.first(where: { $0.conversation == key })?.feed
             {
-                self.chat.recordDelivery(in: feed, to: user, of: first.sequence...last.sequence)
+                self.chat.recordDelivery(in: feed, to: user, of: shown)
             }
             self.unblockReading(connection, webSocket)
         case .catchUp(let feed, let query):

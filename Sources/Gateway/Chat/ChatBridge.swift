@@ -90,6 +90,7 @@ struct ChatBridge {
         self.steps.limits.contentBytes = live.limits.contentBytes
         self.steps.limits.metadataBytes = live.limits.metadataBytes
         self.steps.limits.answerBytes = live.limits.outboundBytes
+        self.steps.limits.pageBytes = live.limits.pageBytes
     }
 
     /// Whether the turn has produced work that must be done in the same turn.

@@ -41,6 +41,8 @@ public struct HTTPRequest: Sendable {
     /// The maximum bytes of a body that contains a message, and of the message's decoded text.
     public let messageBytes: Int
     public let contentBytes: Int
+    /// The limit of a page of messages, in bytes.
+    public let pageBytes: Int
 
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil,
@@ -50,7 +52,8 @@ public struct HTTPRequest: Sendable {
         peer: SocketAddress, clientAddress: SocketAddress? = nil,
         credentials: Credentials = .none,
         allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
-        jsonDepth: Int = 32, messageBytes: Int = 65_536, contentBytes: Int = 16_384
+        jsonDepth: Int = 32, messageBytes: Int = 65_536, contentBytes: Int = 16_384,
+        pageBytes: Int = 262_144
     ) {
         self.method = method
         self.path = path
@@ -72,6 +75,7 @@ public struct HTTPRequest: Sendable {
         self.jsonDepth = jsonDepth
         self.messageBytes = messageBytes
         self.contentBytes = contentBytes
+        self.pageBytes = pageBytes
     }
 }
 

@@ -36,7 +36,8 @@ extension HTTPServer {
             linkBase: connection.isClient ? self.linkBase(connection, span) : "",
             jsonDepth: self.context.live.limits.jsonDepth,
             messageBytes: self.context.live.limits.messageBytes,
-            contentBytes: self.context.live.limits.contentBytes)
+            contentBytes: self.context.live.limits.contentBytes,
+            pageBytes: self.context.live.limits.pageBytes)
     }
 
     mutating func answer(

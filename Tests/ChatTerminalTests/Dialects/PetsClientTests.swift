@@ -28,9 +28,12 @@ struct PetsClientTests {
         #"{"event":"message","data":\#(self.message(id, sender, content, in: conversation))}"#
     }
 
-    private func history(_ messages: [(Int, String, String)]) -> String {
+    /// - Parameter next: continues the page.
+    private func history(_ messages: [(Int, String, String)], next: Int? = nil) -> String {
         let list = messages.map { self.message($0.0, $0.1, $0.2) }.joined(separator: ",")
-        return #"{"event":"history","data":{"conversation_id":"123","messages":[\#(list)]}}"#
+        let next = next.map { #","next_after_id":"\#($0)""# } ?? ""
+        return
+            #"{"event":"history","data":{"conversation_id":"123","messages":[\#(list)]\#(next)}}"#
     }
 
     private func sent(_ id: Int, _ content: String, _ localID: String) -> String {
@@ -106,7 +109,7 @@ struct PetsClientTests {
             ])
         _ = fixture.receive(#"{"event":"connected","data":{"user_id":"alice"}}"#)
         #expect(fixture.receive(self.live(106, "bob", "live")) == [])
-        let first = fixture.receive(self.history((5...104).map { ($0, "bob", "x") }))
+        let first = fixture.receive(self.history((5...104).map { ($0, "bob", "x") }, next: 104))
         #expect(
             first.sent == [
                 #"{"event":"history","data":{"conversation_id":"123","after":"104","limit":100}}"#

@@ -138,6 +138,8 @@ test("history reset: a restored backup replaces the list", async (t) => {
   await again.say("lost two");
   await again.say("lost three");
   await until("three", () => room.messages.length === 3);
+  room.read(3);
+  await until("the receipt", async () => (await room.receipts()).me.read === "3");
   await server.kill();
   for (const name of fs.readdirSync(server.folder)) fs.rmSync(path.join(server.folder, name));
   for (const [name, bytes] of backup) fs.writeFileSync(path.join(server.folder, name), bytes);
@@ -148,6 +150,32 @@ test("history reset: a restored backup replaces the list", async (t) => {
   await (await server.raw("bob")).say("two");
   await until("two", () => room.messages.length === 2);
   assert.deepEqual(texts(room), ["one", "two"]);
+  // The number that was read before is a new message.
+  room.read(2);
+  await until("the new receipt", async () => (await room.receipts()).me.read === "2");
+});
+
+test("long pages come in parts, and the kit joins them", async (t) => {
+  const server = await Server.start(t, ...fast, "--limit", "page-bytes=1024");
+  const bob = await server.raw("bob");
+  await bob.say("root");
+  for (let n = 2; n <= 12; n++) {
+    bob.send(JSON.stringify({ action: "send_message", content: `${n}`, reply_to: "1" }));
+  }
+  await until("stored", () => bob.frames.filter((f) => f.message?.id === "12").length);
+  const room = open(t, server.url, { token: server.token("ann") });
+  await room.online();
+  assert.deepEqual(texts(room), ["12"], "one message fills the page");
+  assert.equal(await room.older(5), true);
+  assert.deepEqual(texts(room), numbers(7, 12));
+  assert.equal(await room.older(50), false);
+  assert.deepEqual(texts(room), ["root", ...numbers(2, 12)]);
+  const thread = await room.thread(1, { limit: 7 });
+  assert.deepEqual(thread.messages.map((m) => m.text), numbers(6, 12));
+  assert.equal(await thread.older(5), false);
+  assert.deepEqual(thread.messages.map((m) => m.text), ["root", ...numbers(2, 12)]);
+  for (const id of [3, 5, 8]) await room.pin(id);
+  assert.deepEqual((await room.pins()).map((m) => m.id), [8, 5, 3]);
 });
 
 test("the list keeps the newest `limit` messages; older() brings others back", async (t) => {

@@ -29,6 +29,39 @@ class InterruptionTests(SystemTest):
         self.assertEqual([one.text for one in await self.history()], ["before", "while it is down"])
         self.assertEqual((reader.violations, len(reader.resets)), ([], 1))
 
+    async def test_a_restored_backup_lowers_the_read_position(self) -> None:
+        alice = (await self.client("alice")).conversation("lobby")
+        await alice.send("kept", timeout=10)
+        self.server.kill()
+        backup = {each: each.read_bytes() for each in self.folder.glob("*.db*")}
+        self.assertTrue(backup)
+        await asyncio.to_thread(self.server.start)
+        client = await self.client("bob")
+        bob = client.conversation("lobby")
+        reader = self.follow(bob)
+        for text in ("lost", "lost too"):
+            await alice.send(text, timeout=30)
+        await until(lambda: len(bob.messages) == 3, "bob has all")
+
+        async def read_until(id: int) -> None:
+            await bob.read(id)
+            async with asyncio.timeout(30):
+                while (await client.receipts("lobby")).read != id:
+                    await asyncio.sleep(0.05)
+
+        await read_until(3)
+        self.server.kill()
+        for each in self.folder.glob("*.db*"):
+            each.unlink()
+        for each, content in backup.items():
+            each.write_bytes(content)
+        await asyncio.to_thread(self.server.start)
+        await until(lambda: len(reader.resets) == 2, "the reset")
+        self.assertEqual(reader.resets[1].reason, "history reset")
+        await alice.send("again", timeout=30)
+        await until(lambda: len(bob.messages) == 2, "the next message")
+        await read_until(2)
+
     async def test_missed_messages_edits_and_deletions_arrive(self) -> None:
         proxy = await self.proxy()
         alice = (await self.client("alice")).conversation("lobby")

@@ -29,6 +29,34 @@ def loaded(room: Conversation, id: int) -> Message:
     return next(one for one in room.messages if one.id == id)
 
 
+class LongPageTests(SystemTest):
+    options = ("--limit", "page-bytes=1024")
+
+    async def test_long_pages_come_in_parts_which_the_kit_joins(self) -> None:
+        alice = (await self.client("alice")).conversation("lobby")
+        await alice.send("1", timeout=10)
+        await all_of([alice.send(f"{n}", reply_to=1) for n in range(2, 13)])
+        client = await self.client("bob", history=50)
+        bob = client.conversation("lobby")
+        self.follow(bob)
+        await until(lambda: bob.messages, "the page")
+        self.assertEqual([one.id for one in bob.messages], [12], "one message fills the page")
+        self.assertTrue(await bob.older(5))
+        self.assertEqual([one.id for one in bob.messages], list(range(7, 13)))
+        self.assertFalse(await bob.older(50))
+        self.assertEqual([one.id for one in bob.messages], list(range(1, 13)))
+        thread = await bob.thread(1, limit=4)
+        self.assertEqual([one.id for one in thread], [9, 10, 11, 12])
+        thread = await bob.thread(1, after=2, limit=4)
+        self.assertEqual([one.id for one in thread], [3, 4, 5, 6])
+        self.assertEqual([one.id for one in await client.history("lobby", limit=3)], [10, 11, 12])
+        page = await client.history("lobby", after=2, limit=3)
+        self.assertEqual([one.id for one in page], [3, 4, 5])
+        for id in (3, 5, 8):
+            await bob.pin(id)
+        self.assertEqual([one.id for one in await bob.pins()], [8, 5, 3])
+
+
 class FeatureTests(SystemTest):
     async def test_reactions_reach_everyone_and_are_mine_for_one(self) -> None:
         alice, _ = await room_of(self, "alice")

@@ -18,8 +18,8 @@ struct ChatsClient: ClientDialect {
     private var lineInFlight: (line: OutboxItem, sender: String?)?
 
     private enum MessagesRequest {
-        case join(last: Int)
-        case page
+        case join(PartialPage)
+        case page(PartialPage)
     }
 
     /// How many missed messages are requested at first. If these do not reach back far enough, the
@@ -71,7 +71,7 @@ struct ChatsClient: ClientDialect {
         case .page(let query):
             // The protocol has only the newest page.
             guard case .newest(let limit) = query else { return [] }
-            self.pendingRequests.append(.page)
+            self.pendingRequests.append(.page(PartialPage(query)))
             return [Self.frame("getChatMessages", ["chatId": chat, "last": .integer(limit)])]
         case .members: return [Self.frame("getChatDetails", ["chatId": chat])]
         case .read(let id):
@@ -115,7 +115,7 @@ struct ChatsClient: ClientDialect {
             return self.joined(data)
         case "chatMessages":
             return self.receivedMessages(
-                (data.elements ?? []).compactMap { ChatMessage(chats: $0) })
+                (data.elements ?? []).compactMap { ChatMessage(chats: $0) }, frame)
         case "messageCreated":
             guard self.isThisChat(data["chat"]), let message = ChatMessage(chats: data) else {
                 return []
@@ -180,26 +180,50 @@ struct ChatsClient: ClientDialect {
     }
 
     private mutating func messagesRequest(last limit: Int) -> String {
-        self.pendingRequests.append(.join(last: limit))
-        return Self.frame(
-            "getChatMessages",
-            ["chatId": Self.tree(ofID: self.chat ?? ""), "last": .integer(limit)])
+        let query = PageQuery.newest(limit)
+        self.pendingRequests.append(.join(PartialPage(query)))
+        return self.messagesFrame(query)
     }
 
-    private mutating func receivedMessages(_ messages: [ChatMessage]) -> [DialectStep] {
+    private func messagesFrame(_ query: PageQuery) -> String {
+        let chat = Self.tree(ofID: self.chat ?? "")
+        switch query {
+        case .newest(let limit), .after(_, let limit):
+            return Self.frame("getChatMessages", ["chatId": chat, "last": .integer(limit)])
+        case .before(let id, let limit):
+            return Self.frame(
+                "getChatMessages",
+                ["chatId": chat, "last": .integer(limit), "before_id": .integer(id)])
+        }
+    }
+
+    private mutating func receivedMessages(_ messages: [ChatMessage], _ answer: JSONTree)
+        -> [DialectStep]
+    {
         guard !self.pendingRequests.isEmpty else { return [] }
         switch self.pendingRequests.removeFirst() {
-        case .page: return [.event(.page(messages))]
-        case .join(let last):
+        case .page(var page):
+            guard let rest = page.add(messages, of: answer) else {
+                return [.event(.page(page.messages))]
+            }
+            self.pendingRequests.append(.page(page))
+            return [.send(self.messagesFrame(rest))]
+        case .join(var page):
+            let rest = page.add(messages, of: answer)
             guard let after = self.joinOptions?.after else {
-                return [.event(.joined(.newest(messages)))]
+                // Earlier messages can be requested later.
+                return [.event(.joined(.newest(page.messages)))]
             }
-            if let first = messages.first, first.id > after + 1, messages.count == last,
-                last < Self.allMessagesLimit
-            {
-                return [.send(self.messagesRequest(last: Self.allMessagesLimit))]
+            if let first = page.messages.first, first.id > after + 1 {
+                if let rest {
+                    self.pendingRequests.append(.join(page))
+                    return [.send(self.messagesFrame(rest))]
+                }
+                if page.messages.count == Self.missedLimit {
+                    return [.send(self.messagesRequest(last: Self.allMessagesLimit))]
+                }
             }
-            var missed = messages.filter { $0.id > after }
+            var missed = page.messages.filter { $0.id > after }
             self.matchLineInFlight(among: &missed)
             return [.event(.joined(.missed(missed)))]
         }
@@ -230,9 +254,9 @@ struct ChatsClient: ClientDialect {
             self.isJoining = false
             request = .join
         case "getChatMessages":
-            switch self.pendingRequests.isEmpty ? .page : self.pendingRequests.removeFirst() {
+            switch self.pendingRequests.isEmpty ? nil : self.pendingRequests.removeFirst() {
             case .join: request = .join
-            case .page: request = .page
+            case .page, nil: request = .page
             }
         case "getChatDetails": request = .members
         case "markRead", "authenticate": request = .ephemeral

@@ -8,8 +8,10 @@ struct ConversationsClient: ClientDialect {
     private var pendingRequests: [FetchRequest] = []
     private enum FetchRequest: Equatable {
         case join(isFirst: Bool)
-        case page
+        case page(PartialPage)
     }
+    /// The pinned messages received so far, of a list that comes in parts.
+    private var pins: [ChatMessage] = []
 
     /// - Parameter baseURL: the URL of the conversation.
     init(_ baseURL: WebSocketURL) {
@@ -30,6 +32,7 @@ struct ConversationsClient: ClientDialect {
 
     mutating func connectionOpened() {
         self.pendingRequests = []
+        self.pins = []
     }
 
     /// Requests messages, because the server answers only after the client has joined.
@@ -50,10 +53,10 @@ struct ConversationsClient: ClientDialect {
                 ).text
             ]
         case .page(let query):
-            self.pendingRequests.append(.page)
+            self.pendingRequests.append(.page(PartialPage(query)))
             return [Self.fetchFrame(query)]
         case .thread(let root, let query):
-            self.pendingRequests.append(.page)
+            self.pendingRequests.append(.page(PartialPage(query, thread: root)))
             return [Self.fetchFrame(query, thread: root)]
         case .react(let id, let emoji, let isOn):
             return [
@@ -107,7 +110,13 @@ struct ConversationsClient: ClientDialect {
         }
         switch frame {
         case .message(let message): return [.event(.message(message))]
-        case .fetched(let messages, let rev): return self.receivedMessages(messages, rev)
+        case .fetched(let messages, let rev): return self.receivedMessages(messages, rev, tree)
+        case .feature(.pins(let messages)):
+            self.pins += messages
+            if let cursor = tree["next_cursor"]?.stringValue, !messages.isEmpty {
+                return [.send((["action": "pins", "cursor": .string(cursor)] as JSONTree).text)]
+            }
+            return [.event(.pins(exchange(&self.pins, with: [])))]
         case .sendFailed(let localID, let reason, let retryAfter):
             return [.event(.sendFailed(localID: localID, reason: reason, retryAfter: retryAfter))]
         case .edited(let message): return [.event(.edited(message))]
@@ -136,8 +145,9 @@ struct ConversationsClient: ClientDialect {
     }
 
     /// - Parameter messages: oldest first after a message, else newest first.
-    private mutating func receivedMessages(_ messages: [ChatMessage], _ rev: Int?) -> [DialectStep]
-    {
+    private mutating func receivedMessages(
+        _ messages: [ChatMessage], _ rev: Int?, _ answer: JSONTree
+    ) -> [DialectStep] {
         guard !self.pendingRequests.isEmpty else { return [] }
         let messages = messages.sorted { $0.id < $1.id }
         switch self.pendingRequests.removeFirst() {
@@ -145,7 +155,13 @@ struct ConversationsClient: ClientDialect {
         // The server replays missed messages. The answer may arrive before them.
         case .join(isFirst: false):
             return [.event(.joined(.replaying(head: messages.last?.id ?? 0)))]
-        case .page: return [.event(.page(messages))]
+        case .page(var page):
+            guard let rest = page.add(messages, of: answer) else {
+                return [.event(.page(page.messages))]
+            }
+            // Answers come in the order of the requests.
+            self.pendingRequests.append(.page(page))
+            return [.send(Self.fetchFrame(rest, thread: page.thread))]
         }
     }
 
@@ -153,13 +169,16 @@ struct ConversationsClient: ClientDialect {
         switch action {
         case "fetch_messages":
             guard !self.pendingRequests.isEmpty else { return .page }
-            return self.pendingRequests.removeFirst() == .page ? .page : .join
+            if case .join = self.pendingRequests.removeFirst() { return .join }
+            return .page
         case "edit_message": return .edit
         case "delete_message": return .delete
         case "react": return .react
         case "pin": return .pin
         case "unpin": return .unpin
-        case "pins": return .pins
+        case "pins":
+            self.pins = []
+            return .pins
         case "search": return .search
         case "typing", "read", "authenticate": return .ephemeral
         default: return nil

@@ -18,7 +18,7 @@ struct PetsClient: ClientDialect {
 
     private enum HistoryRequest {
         case join(isFirst: Bool)
-        case page
+        case page(PartialPage)
 
         var requestKind: ClientRequestKind {
             switch self {
@@ -64,7 +64,7 @@ struct PetsClient: ClientDialect {
                     "message", ["content": .string(line.text), "local_id": .string(line.localID)])
             ]
         case .page(let query):
-            self.pendingRequests.append(.page)
+            self.pendingRequests.append(.page(PartialPage(query)))
             return [self.historyFrame(query)]
         case .edit, .delete, .members, .typing, .read, .react, .pin, .unpin, .pins, .thread,
             .search:
@@ -109,7 +109,7 @@ struct PetsClient: ClientDialect {
         case "history":
             guard self.isThisConversation(data) else { return [] }
             return self.receivedMessages(
-                (data["messages"]?.elements ?? []).compactMap(ChatMessage.init(pets:)))
+                (data["messages"]?.elements ?? []).compactMap(ChatMessage.init(pets:)), data)
         case "message":
             guard self.isThisConversation(data), let message = ChatMessage(pets: data) else {
                 return []
@@ -147,17 +147,24 @@ struct PetsClient: ClientDialect {
         data["conversation_id"]?.stringValue == self.conversation
     }
 
-    private mutating func receivedMessages(_ messages: [ChatMessage]) -> [DialectStep] {
+    private mutating func receivedMessages(_ messages: [ChatMessage], _ answer: JSONTree)
+        -> [DialectStep]
+    {
         guard !self.pendingRequests.isEmpty else { return [] }
         switch self.pendingRequests.removeFirst() {
-        case .page: return [.event(.page(messages))]
+        case .page(var page):
+            guard let rest = page.add(messages, of: answer) else {
+                return [.event(.page(page.messages))]
+            }
+            self.pendingRequests.append(.page(page))
+            return [.send(self.historyFrame(rest))]
         case .join(isFirst: true): return [.event(.joined(.newest(messages)))]
         case .join(isFirst: false): break
         }
         self.missed += messages
-        if messages.count >= Self.pageLimit, let last = messages.last {
+        if let next = answer["next_after_id"]?.messageID {
             self.pendingRequests.append(.join(isFirst: false))
-            return [.send(self.historyFrame(.after(last.id, Self.pageLimit)))]
+            return [.send(self.historyFrame(.after(next, Self.pageLimit)))]
         }
         self.matchLineInFlight()
         defer { self.missed = [] }

@@ -24,6 +24,9 @@ struct RoomsClient: ClientDialect {
     private var nextAckID = 0
     private var pendingAcks: [Int: PendingAck] = [:]
 
+    /// The most missed messages that are fetched; a client that missed more shows the newest.
+    private static let missedLimit = 10_000
+
     private enum State {
         /// Nothing has been received on this connection.
         case awaitingOpen
@@ -39,15 +42,19 @@ struct RoomsClient: ClientDialect {
         /// Requests this many of the newest messages. The answer to `join_room` contains them.
         case page(Int)
         /// Requests messages before or after one, or those of a thread.
-        case fetch
+        case fetch(PartialPage)
+        /// Requests the messages between the last one received before, and those of the state.
+        case missed(PartialPage, state: [ChatMessage])
         case send(localID: String)
         case react(Int)
-        case pin, unpin, pins, search
+        case pin, unpin, search
+        /// Requests the pinned messages after these.
+        case pins([ChatMessage])
 
         /// The kind that an error of its answer concerns.
         var errorKind: ClientRequestKind? {
             switch self {
-            case .join: .join
+            case .join, .missed: .join
             case .page, .fetch: .page
             case .react: .react
             case .pin: .pin
@@ -114,8 +121,9 @@ struct RoomsClient: ClientDialect {
                     ackID: nil)
             ]
         case .page(.newest(let limit)): return [self.joinFrame(.page(limit))]
-        case .page(let query): return [self.fetchFrame(query)]
-        case .thread(let root, let query): return [self.fetchFrame(query, thread: root)]
+        case .page(let query): return [self.fetchFrame(query, .fetch(PartialPage(query)))]
+        case .thread(let root, let query):
+            return [self.fetchFrame(query, .fetch(PartialPage(query, thread: root)))]
         case .react(let id, let emoji, let isOn):
             return [
                 self.request(
@@ -129,7 +137,7 @@ struct RoomsClient: ClientDialect {
             return [self.request("pin", [.init("message_id", .string(String(id)))], .pin)]
         case .unpin(let id):
             return [self.request("unpin", [.init("message_id", .string(String(id)))], .unpin)]
-        case .pins: return [self.request("pins", [], .pins)]
+        case .pins: return [self.request("pins", [], .pins([]))]
         case .search(let text, let before, let limit):
             var fields: [JSONTree.ObjectMember] = [
                 .init("text", .string(text)), .init("limit", .integer(limit)),
@@ -167,9 +175,11 @@ struct RoomsClient: ClientDialect {
             ], ack)
     }
 
-    private mutating func fetchFrame(_ query: PageQuery, thread: Int? = nil) -> String {
+    private mutating func fetchFrame(_ query: PageQuery, _ ack: PendingAck) -> String {
         var fields: [JSONTree.ObjectMember] = []
-        if let thread { fields.append(.init("thread", .string(String(thread)))) }
+        if case .fetch(let page) = ack, let thread = page.thread {
+            fields.append(.init("thread", .string(String(thread))))
+        }
         switch query {
         case .newest(let limit): fields.append(.init("limit", .integer(limit)))
         case .before(let id, let limit):
@@ -177,7 +187,7 @@ struct RoomsClient: ClientDialect {
         case .after(let id, let limit):
             fields += [.init("after_id", .string(String(id))), .init("limit", .integer(limit))]
         }
-        return self.request("fetch_messages", fields, .fetch)
+        return self.request("fetch_messages", fields, ack)
     }
 
     private mutating func request(
@@ -284,14 +294,35 @@ struct RoomsClient: ClientDialect {
             // The answer contains the state as well.
             return answer["messages"] == nil ? [] : self.joined(answer)
         case .page(let limit) where isDone:
-            return [.event(.page(Self.messages(of: answer).suffix(limit)))]
-        case .fetch where isDone:
-            return [.event(.page(Self.messages(of: answer).sorted { $0.id < $1.id }))]
+            var page = PartialPage(.newest(limit))
+            guard let rest = page.add(Self.messages(of: answer).suffix(limit), of: answer) else {
+                return [.event(.page(page.messages))]
+            }
+            return [.send(self.fetchFrame(rest, .fetch(page)))]
+        case .fetch(var page) where isDone:
+            guard let rest = page.add(Self.sortedMessages(of: answer), of: answer) else {
+                return [.event(.page(page.messages))]
+            }
+            return [.send(self.fetchFrame(rest, .fetch(page)))]
+        case .missed(var page, let state) where isDone:
+            let part = Self.sortedMessages(of: answer)
+            if let rest = page.add(part, of: answer) {
+                return [.send(self.missedFrame(rest, page, state))]
+            }
+            return [.event(.joined(.missed(page.messages + state)))]
         case .react(let message) where isDone:
             return [.event(.reacted(id: message, rev: answer["rev"]?.integerValue ?? 0))]
         // The event completes it.
         case .pin where isDone, .unpin where isDone: return []
-        case .pins where isDone: return [.event(.pins(Self.messages(of: answer)))]
+        case .pins(var pins) where isDone:
+            let part = Self.messages(of: answer)
+            pins += part
+            guard let cursor = answer["next_cursor"]?.stringValue, !part.isEmpty else {
+                return [.event(.pins(pins))]
+            }
+            return [
+                .send(self.request("pins", [.init("cursor", .string(cursor))], .pins(pins)))
+            ]
         case .search where isDone:
             return [.event(.found(answer.found(Self.messages(of: answer))))]
         case .send(let localID) where isDone:
@@ -325,19 +356,38 @@ struct RoomsClient: ClientDialect {
                         isOnline: true)))
         }
         let messages = Self.messages(of: state)
-        steps.append(
-            .event(
-                .joined(
-                    self.joinOptions.after == nil
-                        ? .newest(messages.suffix(self.joinOptions.limit)) : .missed(messages))))
+        if let after = self.joinOptions.after, let first = messages.first?.id, first > after + 1,
+            let next = state["next_before_id"]?.messageID
+        {
+            let query = PageQuery.before(next, min(first - after - 1, Self.missedLimit))
+            steps.append(.send(self.missedFrame(query, PartialPage(query), messages)))
+        } else {
+            let newest = messages.suffix(self.joinOptions.limit)
+            let isFirst = self.joinOptions.after == nil
+            steps.append(.event(.joined(isFirst ? .newest(Array(newest)) : .missed(messages))))
+        }
         if state["conversation"]?["is_active"]?.boolValue == false {
             steps.append(.event(.conversationEnded(by: nil)))
         }
         return steps
     }
 
+    /// Requests the next part of the messages before those of the state.
+    private mutating func missedFrame(
+        _ query: PageQuery, _ page: PartialPage, _ state: [ChatMessage]
+    ) -> String {
+        var query = query
+        // The server's limit for one request.
+        if case .before(let id, let limit) = query { query = .before(id, min(limit, 100)) }
+        return self.fetchFrame(query, .missed(page, state: state))
+    }
+
     private static func messages(of state: JSONTree) -> [ChatMessage] {
         (state["messages"]?.elements ?? []).compactMap { ChatMessage(rooms: $0) }
+    }
+
+    private static func sortedMessages(of answer: JSONTree) -> [ChatMessage] {
+        self.messages(of: answer).sorted { $0.id < $1.id }
     }
 
     private func serverError(_ data: JSONTree) -> DialectStep {
@@ -346,24 +396,5 @@ struct RoomsClient: ClientDialect {
         // Events with an acknowledgement receive their errors there.
         let request: ClientRequestKind? = data["event"]?.stringValue == "typing" ? .ephemeral : nil
         return .event(.requestFailed(request, reason: reason, retryAfter: data.retryAfter))
-    }
-}
-
-extension JSONTree {
-    /// The user that a field names; guests are prefixed.
-    fileprivate func roomsUser(_ name: String = "user_id") -> String? {
-        self[name]?.stringValue.map { self["guest"]?.boolValue == true ? "guest:\($0)" : $0 }
-    }
-}
-
-extension ChatMessage {
-    fileprivate init?(rooms tree: JSONTree) {
-        guard let id = tree["id"]?.messageID, let user = tree.roomsUser() else { return nil }
-        self.init(id: id, author: user, text: tree["content"]?.stringValue ?? "")
-        self.authorName = tree["username"]?.stringValue
-        self.time = tree["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
-        self.isEdited = tree["is_edited"]?.boolValue ?? false
-        if tree["is_deleted"]?.boolValue == true { self.state = .deleted }
-        self.readFeatures(tree)
     }
 }
