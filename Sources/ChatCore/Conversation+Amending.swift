@@ -109,10 +109,11 @@ extension Conversation {
 
     /// The store could not look a message up: its requests may be repeated.
     public mutating func lookupFailed(
-        sequence: SequenceNumber, into effects: inout [ConversationEffect]
+        sequence: SequenceNumber, because cause: ChatError = .unavailable,
+        into effects: inout [ConversationEffect]
     ) {
         let lookups = self.pendingLookups.removeValue(forKey: sequence)?.waiting ?? []
-        self.refuse(lookups, of: sequence, because: .unavailable, into: &effects)
+        self.refuse(lookups, of: sequence, because: cause, into: &effects)
         // The sends that wait for the target of a reply are loaded again.
         if lookups.contains(where: \.isOfReplyTarget) { effects.append(.invalidate) }
     }
@@ -179,7 +180,7 @@ extension Conversation {
                 return
             }
             guard message.state != .deleted else { throw .messageDeleted(sequence) }
-            guard !self.areWritesUnavailable else { throw .unavailable }
+            guard !self.areWritesUnavailable else { throw self.unavailability }
             guard let amended = message.amended(by: amendment, revision: self.revision + 1) else {
                 throw .notPinned(sequence)
             }
@@ -244,7 +245,9 @@ extension Message {
         switch amendment {
         case .edited(let content): self.state == .edited && self.body.content == content
         case .deleted: self.state == .deleted
-        case .pinned(let pin): self.isPinned == pin.isPinned
+        // A message that was pinned once remembers it.
+        case .pinned(let pin):
+            self.isPinned == pin.isPinned && self.body.annotations?.pin != nil
         case .reacted: false
         }
     }

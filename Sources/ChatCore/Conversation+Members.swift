@@ -47,7 +47,7 @@ extension Conversation {
         _ = try self.recordManaged(by: principal)
         let numbers = self.members.memberNumbers(lookingLike: user)
         if let last = numbers.last {
-            guard !self.areWritesUnavailable else { throw .unavailable }
+            guard !self.areWritesUnavailable else { throw self.unavailability }
             // The answer follows the last of the guests of one name.
             for number in numbers {
                 self.endMembership(
@@ -78,7 +78,7 @@ extension Conversation {
             }
             return
         }
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
         self.record?.properties = properties
         guard let updated = self.record else { return }
         self.write(

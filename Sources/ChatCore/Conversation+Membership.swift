@@ -80,7 +80,7 @@ extension Conversation {
         {
             throw .idTaken
         }
-        guard isMember || !self.areWritesUnavailable else { throw .unavailable }
+        guard isMember || !self.areWritesUnavailable else { throw self.unavailability }
     }
 
     /// The member that a join adds. A returning member keeps its cursors. A creator that returns is
@@ -197,7 +197,7 @@ extension Conversation {
         guard new.members.count <= self.rules.limits.membersPerConversation else {
             throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
         }
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
         let creator = new.creatorID
         self.writeCreation(
             ConversationRecord(
@@ -227,7 +227,7 @@ extension Conversation {
             self.answerAlreadyDone(origin, into: &effects) { $0.isDeparture(of: user) }
             return
         }
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
         self.endMembership(
             number, rememberedAs: self.record?.creator == user ? .departed : nil, from: origin,
             at: now, into: &effects)
@@ -290,7 +290,7 @@ extension Conversation {
             self.answerAlreadyDone(origin, into: &effects) { $0.isEnd }
             return
         }
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
         self.record?.endedAt = now.wall
         self.endedBy = principal.person.id
         self.write(

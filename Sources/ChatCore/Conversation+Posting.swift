@@ -7,7 +7,7 @@ extension Conversation {
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         if self.isInbox, self.lifecycle == .missing {
-            guard !self.areWritesUnavailable else { throw .unavailable }
+            guard !self.areWritesUnavailable else { throw self.unavailability }
             self.writeCreation(
                 ConversationRecord(.inbox, creator: nil, createdAt: now.wall), into: &effects)
         }
@@ -96,7 +96,7 @@ extension Conversation {
         guard self.lifecycle == .active else {
             throw self.refusal(.conversationEnded) { $0.isEnd }
         }
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
         let body = try self.resolved(body)
         self.head += 1
         self.revision += 1

@@ -31,7 +31,7 @@ extension Conversation {
         guard self.lifecycle != .missing else { throw .noSuchConversation }
         guard self.members.memberNumber(of: user) != nil else { throw self.refusalOfNonMember }
         try self.checkAmendable(sequence, by: principal, orElsewhere: true)
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
         var batch = self.reactionBatches[sequence] ?? ReactionBatch()
         // A retry replaces the request that still waits.
         batch.requests.removeAll { $0.origin.isSame(as: origin) }
@@ -121,7 +121,7 @@ extension Conversation {
         try self.checkAmendable(sequence, by: request.principal)
         guard let message else { throw .noSuchMessage(sequence) }
         guard message.state != .deleted else { throw .messageDeleted(sequence) }
-        guard !self.areWritesUnavailable else { throw .unavailable }
+        guard !self.areWritesUnavailable else { throw self.unavailability }
     }
 
     /// The batch in flight is stored. The next one begins after the interval.

@@ -182,9 +182,9 @@ extension Conversation {
         because written: ChatError, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         self.hasFailedWrites = true
+        let isFinal = written == .damaged || written == .rejected
         self.abandon(
-            because: written == .damaged ? .damaged : .unavailable, written: written, at: now,
-            into: &effects)
+            because: isFinal ? written : .unavailable, written: written, at: now, into: &effects)
     }
 
     /// Another loop owns the conversation or is about to. Typing states of this owner are revoked,

@@ -46,6 +46,8 @@ public struct Conversation: Sendable {
     public let isInbox: Bool
     /// The owner sets this while the store accepts no writes.
     public var areWritesUnavailable = false
+    /// The error for requests that need the store while it is unavailable.
+    public var unavailability = ChatError.unavailable
     /// The last assigned number and revision, and the last stored ones.
     var head: SequenceNumber = 0
     var revision: Revision = 0

@@ -152,6 +152,8 @@ extension ConversationSubscriptions {
         switch answer {
         case .failed(.unavailable) where now.monotonic < pending.deadline,
             .failed(.outcomeUnknown) where now.monotonic < pending.deadline,
+            .failed(.rejected)
+        where now.monotonic < pending.deadline && !pending.input.changesConversation,
             .failed(.noSuchConversation) where pending.deadline == .max:
             // The owner was unavailable; it, or the next one, may succeed soon. A subscribed
             // conversation did exist, so if the store lost it, another loop may have retained it.
@@ -292,11 +294,13 @@ extension ConversationSubscriptions {
 
     private mutating func deliver(_ answer: ChatAnswer, to pending: OwnerRequests.OwnerRequest) {
         guard let context = pending.context else { return }
-        var isAlsoEvent = false
+        var (isAlsoEvent, isLate) = (false, false)
         if let feed = pending.feed, self.feeds.isCurrent(feed) {
             switch answer {
             case .posted(let message, _):
                 isAlsoEvent = message.sequence > pending.deliveredThrough
+                let head = self.feeds[feed.slot].watermarks.deliveredThrough
+                isLate = pending.deferredAnswer != nil && message.sequence > head
             case .amended(let message):
                 // Sent instead of the event, it would precede changes that the feed has missed.
                 isAlsoEvent = message.revision > self.feeds[feed.slot].watermarks.revision
@@ -304,7 +308,8 @@ extension ConversationSubscriptions {
                 break
             }
         }
-        self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isAlsoEvent))
+        self.deliveries.append(
+            .answer(context: context, answer, isAlsoEvent: isAlsoEvent, isLate: isLate))
     }
 }
 

@@ -7,8 +7,9 @@ public enum Delivery: Sendable {
     case event(FeedID, ChatEvent, answering: RequestContextID?)
     /// An answer for the requester. `isAlsoEvent` marks a message that the feed also delivers as an
     /// event: a posted one that it had not delivered when the request was made, or an amended one
-    /// that is ahead of the feed.
-    case answer(context: RequestContextID, ChatAnswer, isAlsoEvent: Bool)
+    /// that is ahead of the feed. `isLate` marks a message whose event comes later than an answer
+    /// may.
+    case answer(context: RequestContextID, ChatAnswer, isAlsoEvent: Bool, isLate: Bool = false)
     /// A requested page. It contains every edit and deletion that the conversation's feed has
     /// delivered.
     case page(context: RequestContextID, MessagePage)
@@ -22,7 +23,7 @@ extension [Delivery] {
         for (index, delivery) in self.enumerated() {
             switch delivery {
             case .event(_, .posted, _): if hasJoinOrPage { return index }
-            case .answer(_, .joined, _), .page, .pageFailed: hasJoinOrPage = true
+            case .answer(_, .joined, _, _), .page, .pageFailed: hasJoinOrPage = true
             case .event, .answer: break
             }
         }

@@ -41,6 +41,9 @@ public protocol RelayReceiver: AnyObject, Sendable {
     func follow(_ view: View)
     /// The node was evicted and continues under another incarnation.
     func rejoin(as incarnation: UInt64, in view: View)
+    /// Whether the other nodes have evicted this one while it cannot reach Redis: they serve its
+    /// clients.
+    func evictionChanged(isEvicted: Bool)
     /// Recent messages of other nodes may be lost.
     func messagesMayBeLost()
     /// This loop's connection to the store is a new one, and it may lead to a store that lost data.

@@ -127,7 +127,8 @@ extension ShardOwner {
             && self.slots[number].conversation.hasFailedWrites
         if now.monotonic < self.readsUnavailableUntil || mustWait {
             self.slots[number].loadTerm &+= 1
-            self.slots[number].conversation.abandon(at: now, into: &effects)
+            self.slots[number].conversation.abandon(
+                because: self.unavailability, at: now, into: &effects)
         } else {
             self.load(number, outbox: &outbox)
         }

@@ -36,7 +36,7 @@ extension ShardOwner {
             self.applyWriteOutcome(writes, contexts, outcome, at: now, outbox: &outbox)
         case (.write(let writes, let contexts), _):
             self.writesInFlight -= writes.count
-            self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+            self.recordFailedWrite(answer.writeEffect, at: now)
             self.batchFailed(writes, contexts, answer.writeEffect, at: now, outbox: &outbox)
         case (.formerWrite(let writes), .written(let outcome)):
             for index in writes.indices where outcome.isStored(index) {
@@ -93,7 +93,14 @@ extension ShardOwner {
     private mutating func recordFailedRead(_ answer: StoreAnswer, at now: ClockReading) {
         if !answer.isOfOneConversation {
             self.readsUnavailableUntil = now.monotonic + Self.storeBackoff
+            self.unavailability = answer.chatError
         }
+    }
+
+    /// Backs off all writes.
+    private mutating func recordFailedWrite(_ effect: StoreFailure.Effect, at now: ClockReading) {
+        self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+        self.unavailability = effect == .rejected ? .rejected : .unavailable
     }
 
     /// Handles a batch that failed or whose outcome is unknown. In the latter case its shards are
@@ -177,7 +184,10 @@ extension ShardOwner {
                     message, head: page.head, sequence: sequence, isThread: isThread, at: now,
                     into: &effects)
             } else {
-                conversation.lookupFailed(sequence: sequence, into: &effects)
+                conversation.lookupFailed(
+                    sequence: sequence,
+                    because: answer.writeEffect == .rejected ? .rejected : .unavailable,
+                    into: &effects)
             }
         }
     }
@@ -221,7 +231,7 @@ extension ShardOwner {
                 case .fenced, .unconfirmed:
                     if isCurrent { self.loseShard(writes[index].shard, at: now, outbox: &outbox) }
                 case .failed(let failure):
-                    self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+                    self.recordFailedWrite(failure.effect, at: now)
                     if failure.effect == .unknown, writes[index].revision > 0 {
                         self.reclaim([writes[index].shard], at: now, outbox: &outbox)
                     }
@@ -370,7 +380,7 @@ extension StoreFailure.Effect {
 }
 
 extension StoreAnswer {
-    /// The effect on the writes of a request with this answer.
+    /// The effect on the writes of a request with this answer, and on those that need it first.
     fileprivate var writeEffect: StoreFailure.Effect {
         if case .failed(let failure) = self { failure.effect } else { .unknown }
     }
@@ -381,5 +391,8 @@ extension StoreAnswer {
     }
 
     /// The error for requests that waited for another answer than a failure.
-    fileprivate var chatError: ChatError { self.isOfOneConversation ? .damaged : .unavailable }
+    fileprivate var chatError: ChatError {
+        if self.isOfOneConversation { return .damaged }
+        return self.writeEffect == .rejected ? .rejected : .unavailable
+    }
 }

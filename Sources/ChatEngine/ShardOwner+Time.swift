@@ -4,6 +4,15 @@ import ChatModel
 
 /// Timers of an owner.
 extension ShardOwner {
+    /// Tells a conversation whether the store takes its writes at present.
+    mutating func setWriteAvailability(of number: UInt32, at now: ClockReading) {
+        let isBackedOff = now.monotonic < self.writesUnavailableUntil
+        self.slots[number].conversation.areWritesUnavailable =
+            isBackedOff || self.writesInFlight >= Self.writesInFlightLimit
+        self.slots[number].conversation.unavailability =
+            isBackedOff ? self.unavailability : .unavailable
+    }
+
     mutating func tick(at now: ClockReading, outbox: inout Outbox) {
         for number in self.timers.takeDue(at: now.monotonic) {
             guard let wakeAt = self.slots[number].conversation.wakeAt else { continue }
@@ -11,8 +20,7 @@ extension ShardOwner {
                 self.timers.schedule(number, at: wakeAt)
                 continue
             }
-            self.slots[number].conversation.areWritesUnavailable =
-                now.monotonic < self.writesUnavailableUntil
+            self.setWriteAvailability(of: number, at: now)
             self.update(number, at: now, outbox: &outbox) { $0.tick(at: now, into: &$1) }
         }
         let expired = self.suspectedSubscribers.filter { $0.deadline <= now.monotonic }

@@ -97,6 +97,8 @@ struct ShardOwner: Sendable {
     /// The end of the backoff after a store failure, for writes and for reads.
     var writesUnavailableUntil: Int64 = 0
     var readsUnavailableUntil: Int64 = 0
+    /// The error for requests until then.
+    var unavailability = ChatError.unavailable
     /// The times at which conversations must wake up.
     var timers = SlotTimers(millisecondsPerTick: 1)
     var effects: [ConversationEffect] = []
@@ -166,9 +168,7 @@ struct ShardOwner: Sendable {
             outbox.send(.answer(input.request, .failed(.unavailable), slot: number), to: loop)
             return
         }
-        self.slots[number].conversation.areWritesUnavailable =
-            now.monotonic < self.writesUnavailableUntil
-            || self.writesInFlight >= Self.writesInFlightLimit
+        self.setWriteAvailability(of: number, at: now)
         let origin = RequestOrigin(
             loop: loop, request: input.request, isRetry: input.isRetry, feedSlot: input.feedSlot,
             acceptedAt: input.acceptedAt)

@@ -88,9 +88,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
         case .storageLimited: "rate limited: stored-bytes-per-day"
-        case .unavailable: "the message could not be stored; try again"
-        case .rejected:
-            "the message could not be stored, because the store takes no writes; try again"
+        case .unavailable: "this could not be stored; try again"
+        case .rejected: "this could not be stored, because the store takes no writes; try again"
         case .outcomeUnknown: "it is unknown whether this was stored; try again with the same id"
         case .damaged:
             "what is stored of this conversation is damaged; the service's log names the cause"
@@ -98,11 +97,11 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// The outcome of a failed send.
+/// The outcome of a failed send or change of a message.
 public enum SendOutcome: String, Sendable {
-    /// The message is not stored and never will be.
+    /// It is not stored and never will be.
     case refused
-    /// The message may or may not be stored.
+    /// It may or may not be stored.
     case unknown
 }
 
@@ -125,4 +124,13 @@ extension ChatError {
 
     /// The outcome of a send that failed with this error.
     public var outcome: SendOutcome { self == .outcomeUnknown ? .unknown : .refused }
+
+    /// The outcome of an edit, a deletion, a reaction or a pin that failed because of the store;
+    /// nil if the request itself was refused.
+    public var changeOutcome: SendOutcome? {
+        switch self {
+        case .unavailable, .rejected, .outcomeUnknown: self.outcome
+        default: nil
+        }
+    }
 }

@@ -192,6 +192,10 @@ extension ChatsSession {
 
     // MARK: Answers
 
+    public func isAnsweredByEvent(_ tag: RequestTag) -> Bool {
+        tag.kind == ChatsRequestKind.post.rawValue
+    }
+
     public mutating func answered(
         _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps

@@ -292,12 +292,14 @@ extension ByteBuffer {
 
     /// `action` is the action that the client requested, if known.
     mutating func append(
-        error sentence: String, action: ByteString?, extra: (inout ByteBuffer) -> Void = { _ in }
+        error sentence: String, action: ByteString?, outcome: SendOutcome? = nil,
+        extra: (inout ByteBuffer) -> Void = { _ in }
     ) {
         self.append(#"{"type":"error","action":"#)
         if let action { self.append(jsonString: action) } else { self.append("null") }
         self.append(#","error":"#)
         self.append(jsonString: sentence)
+        if let outcome { self.append(outcome: outcome) }
         extra(&self)
         self.append("}")
     }

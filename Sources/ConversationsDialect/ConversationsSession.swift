@@ -17,6 +17,8 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
     enum ConversationsRequestKind: UInt8 {
         case enter, send, edit, delete, read, typing, fetch, fetchAfter, react, pin, unpin, pins,
             search, receipts
+
+        var changesMessage: Bool { [.edit, .delete, .react, .pin, .unpin].contains(self) }
     }
 
     init(identity: Identity, conversation: ByteString, from resumePoint: ResumePoint?) {
@@ -254,6 +256,10 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
         steps.shownMessages = page.shown(count, isForward: isForward)
     }
 
+    public func isAnsweredByEvent(_ tag: RequestTag) -> Bool {
+        tag.kind == ConversationsRequestKind.send.rawValue
+    }
+
     public mutating func answered(
         _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
@@ -310,8 +316,9 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
         case (.receipts, .receipts(let receipts)):
             steps.reply { $0.append(receipts: receipts, of: self.conversation.id) }
         case (let kind, .failed(let error)):
+            let outcome = kind?.changesMessage == true ? error.changeOutcome : nil
             steps.reply {
-                $0.append(error: error.description, action: kind?.action) {
+                $0.append(error: error.description, action: kind?.action, outcome: outcome) {
                     if let seconds = error.retryAfter { $0.append(retryAfter: seconds) }
                 }
             }

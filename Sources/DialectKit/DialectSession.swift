@@ -40,6 +40,9 @@ public protocol DialectSession: Sendable {
         _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps)
 
+    /// Whether the answer to a stored send is the message's event, if the connection gets that.
+    func isAnsweredByEvent(_ tag: RequestTag) -> Bool
+
     /// The user is no longer a member, no matter which connection requested that. The connection is
     /// no longer subscribed to the conversation.
     mutating func leftConversation(_ conversation: ConversationKey, into steps: inout SessionSteps)
@@ -64,6 +67,7 @@ public protocol DialectSession: Sendable {
 extension DialectSession {
     public var homeConversation: ConversationKey? { nil }
     public var isIdentified: Bool { self.principal != nil }
+    public func isAnsweredByEvent(_ tag: RequestTag) -> Bool { false }
 
     public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
         steps.append(.close(SessionStep.bannedCode, notice))

@@ -43,6 +43,8 @@ public struct HostedSession: Sendable {
         self.base.answered(answer, to: tag, isDelivered: isDelivered, into: &steps)
     }
 
+    public func isAnsweredByEvent(_ tag: RequestTag) -> Bool { self.base.isAnsweredByEvent(tag) }
+
     public mutating func leftConversation(
         _ conversation: ConversationKey, into steps: inout SessionSteps
     ) {

@@ -19,6 +19,16 @@ public enum EngineClosure: Sendable, Hashable, CustomStringConvertible {
     /// The packets waiting for a poll exceed the outbox limit.
     case outboxFull
 
+    /// Whether the client may come back at once. A `close` packet would end stock clients for good:
+    /// they connect again after a refused poll.
+    var isTemporary: Bool {
+        switch self {
+        case .byServer(let code): code == 1001 || (1011...1013).contains(code)
+        case .transportClosed, .pingTimeout, .outboxFull: true
+        case .byClient, .secondPoll, .secondPost, .malformed, .unexpected: false
+        }
+    }
+
     /// The code to close the session's WebSocket with (RFC 6455 section 7.4).
     public var webSocketCode: UInt16 {
         switch self {

@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// Packets waiting for a poll, in order.
+/// Packets waiting for a poll, in order, and those of the last answer until they have arrived.
 ///
 /// Dequeuing does not move the packets that follow, so the cost per packet does not depend on the
 /// length of the queue.
@@ -14,11 +14,15 @@ struct EngineOutbox: Sendable {
     private var entries: [Entry] = []
     /// Entries before this index have been dequeued.
     private var firstIndex = 0
+    /// Entries from this index up to `firstIndex` were dequeued, and perhaps have not arrived.
+    private var unprovenIndex = 0
     /// The size of all waiting packets.
     private(set) var byteCount = 0
 
     var count: Int { self.entries.count - self.firstIndex }
     var isEmpty: Bool { self.firstIndex == self.entries.count }
+    /// Whether dequeued packets have perhaps not arrived.
+    var hasUnproven: Bool { self.unprovenIndex < self.firstIndex }
 
     /// Whether the last packet is still waiting and is not itself a companion. Only pairs are kept
     /// together, so every response has room for one pair.
@@ -40,11 +44,13 @@ struct EngineOutbox: Sendable {
     mutating func removeAll() {
         self.entries = []
         self.firstIndex = 0
+        self.unprovenIndex = 0
         self.byteCount = 0
     }
 
     /// Moves the packets of one response from the front into `body`: at least one packet or pair,
-    /// and as many as both limits allow. A pair is never split.
+    /// and as many as both limits allow. A pair is never split. They are kept until
+    /// `removeUnproven` or `returnUnproven`.
     mutating func dequeue(packetLimit: Int, byteLimit: Int, into body: inout ByteBuffer) {
         let start = body.count
         var packetCount = 0
@@ -65,7 +71,20 @@ struct EngineOutbox: Sendable {
             }
             self.firstIndex += groupCount
         }
+    }
+
+    /// Removes the dequeued packets: they have arrived.
+    mutating func removeUnproven() {
+        self.unprovenIndex = self.firstIndex
         self.compact()
+    }
+
+    /// Puts the dequeued packets back to the front: they have not arrived.
+    mutating func returnUnproven() {
+        for entry in self.entries[self.unprovenIndex..<self.firstIndex] {
+            self.byteCount += entry.packet.count
+        }
+        self.firstIndex = self.unprovenIndex
     }
 
     /// Passes every packet to `body`, in order, and empties the outbox.
@@ -82,6 +101,7 @@ struct EngineOutbox: Sendable {
         } else if self.firstIndex > self.count {
             self.entries.removeFirst(self.firstIndex)
             self.firstIndex = 0
+            self.unprovenIndex = 0
         }
     }
 }

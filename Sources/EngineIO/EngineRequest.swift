@@ -56,6 +56,15 @@ public enum EngineRequest: Sendable, Hashable {
         }
     }
 
+    /// What proves that the answer to a poll has arrived, by the poll's query.
+    ///
+    /// Most client libraries put a new value into `t` for every request, so that no cache answers
+    /// it.
+    public static func proof(in query: RawSpan) -> EnginePollProof {
+        guard let mark = try? Self.value("t", in: query), !mark.isEmpty else { return .nextPoll }
+        return .otherMark(StableHash.of(ByteString(mark)))
+    }
+
     /// Rejects a `transport` that does not match the request, and JSONP.
     private static func checkTransport(
         _ transport: EngineTransportKind, _ query: RawSpan, isWebSocket: Bool

@@ -7,10 +7,12 @@ extension EngineSession {
 
     /// Closes the session from this side, after everything that was sent.
     ///
-    /// In a polling session, the waiting poll receives the queued packets and a `close` packet. If
-    /// no poll is waiting, later polls can still fetch them for `closeTimeout`.
+    /// In a polling session, the waiting poll receives the queued packets. If no poll is waiting,
+    /// later polls can still fetch them for `closeTimeout`. Then comes a `close` packet, or if the
+    /// client may come back, the next poll is refused, because the session is unknown.
     ///
-    /// - Parameter code: the close code of a WebSocket.
+    /// - Parameter code: the close code of a WebSocket. A client may come back after 1001 and 1011
+    ///   to 1013.
     public mutating func close(
         code: UInt16, reason: String, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -21,9 +23,12 @@ extension EngineSession {
             self.finish(closure, into: &steps)
         case .polling(let polling):
             self.endOpenRequests(polling, code: code, reason: reason, into: &steps)
-            self.outbox.append(Self.closePacket)
+            if polling.awaitedReport != nil { self.outbox.returnUnproven() }
+            if !closure.isTemporary { self.outbox.append(Self.closePacket) }
             self.state = .closing(closure, until: now + self.settings.closeTimeout)
-            if let poll = polling.poll { self.poll(poll, at: now, into: &steps) }
+            if let poll = polling.poll {
+                self.poll(poll, provenBy: self.lastPoll?.proof ?? .nextPoll, at: now, into: &steps)
+            }
         case .closing, .closed:
             return
         }
@@ -38,9 +43,12 @@ extension EngineSession {
         case .polling(let polling):
             self.endOpenRequests(
                 polling, code: closure.webSocketCode, reason: closure.description, into: &steps)
-            // A client that closed the session itself needs no `close` packet.
-            let lastPacket: EnginePacketKind = closure == .byClient ? .noop : .close
-            if let poll = polling.poll {
+            guard let poll = polling.poll else { break }
+            if closure.isTemporary {
+                steps.refuse(poll, .unknownSession)
+            } else {
+                // A client that closed the session itself needs no `close` packet.
+                let lastPacket: EnginePacketKind = closure == .byClient ? .noop : .close
                 steps.answer(poll) { $0.append(enginePacket: lastPacket) }
             }
         case .closing:

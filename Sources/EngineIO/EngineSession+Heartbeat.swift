@@ -13,10 +13,10 @@ extension EngineSession {
         case .closing(_, let until): return until
         case .webSocket: return self.heartbeatDeadline
         case .polling(let polling):
-            var deadline = self.heartbeatDeadline
+            var deadline = min(self.heartbeatDeadline, polling.awaitedReport?.until ?? .max)
             if let probe = polling.probe {
                 deadline = min(deadline, probe.deadline)
-                if polling.poll != nil, let noopDue = probe.noopDue {
+                if polling.poll != nil, polling.awaitedReport == nil, let noopDue = probe.noopDue {
                     deadline = min(deadline, noopDue)
                 }
             }
@@ -38,7 +38,12 @@ extension EngineSession {
         case .closing(let closure, let until):
             if until <= now { self.finish(closure, into: &steps) }
             return
-        case .polling(let polling):
+        case .polling(var polling):
+            if let report = polling.awaitedReport, report.until <= now {
+                self.outbox.returnUnproven()
+                polling.awaitedReport = nil
+                self.state = .polling(polling)
+            }
             if let probe = polling.probe, probe.deadline <= now {
                 self.abandonProbe(code: 1008, "the upgrade took too long", into: &steps)
             }

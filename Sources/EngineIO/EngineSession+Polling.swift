@@ -2,59 +2,127 @@ internal import Bytes
 
 /// HTTP long-polling (Engine.IO protocol v4): GETs wait for packets, POSTs bring packets.
 extension EngineSession {
+    /// How long a poll waits for the report that the answer before it has arrived.
+    static let reportTimeout: Int64 = 500
+    /// More polls in a row with one mark are no repetitions: the client marks all of them equally.
+    public static let repeatLimit = 3
+
     /// Accepts a poll. It is answered at once if packets are waiting, otherwise by the next
     /// `flush`.
+    ///
+    /// The packets of an answer are kept until they have arrived. A repeated poll gets them again,
+    /// and takes the place of the poll that it repeats.
     ///
     /// The protocol requires that a second concurrent poll ends the session: each of the two would
     /// miss the packets that the other receives.
     public mutating func poll(
-        _ request: EngineRequestID, at now: Int64, into steps: inout EngineSteps
+        _ request: EngineRequestID, provenBy proof: EnginePollProof = .nextPoll, at now: Int64,
+        into steps: inout EngineSteps
     ) {
+        let isRepeated = self.isRepetition(request, proof)
         switch self.state {
         case .polling(var polling):
-            guard polling.poll == nil else {
-                steps.refuse(request, .badRequest)
-                self.end(.secondPoll, into: &steps)
-                return
+            if let waiting = polling.poll {
+                guard isRepeated else {
+                    steps.refuse(request, .badRequest)
+                    self.end(.secondPoll, into: &steps)
+                    return
+                }
+                steps.answer(waiting) { $0.append(enginePacket: .noop) }
             }
             polling.poll = request
+            polling.awaitedReport = self.proveLastAnswer(
+                by: proof, isRepeated: isRepeated, at: now)
+            self.recordPoll(request, proof, isRepeated: isRepeated)
             self.state = .polling(polling)
             self.flush(into: &steps)
             self.releasePoll(at: now, into: &steps)
         case .webSocket:
             steps.refuse(request, .badRequest)
         case .closing(let closure, _):
-            steps.answer(request) {
-                self.outbox.dequeue(
-                    packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
-                    into: &$0)
+            if isRepeated { self.outbox.returnUnproven() } else { self.outbox.removeUnproven() }
+            self.recordPoll(request, proof, isRepeated: isRepeated)
+            guard !self.outbox.isEmpty else {
+                steps.refuse(request, .unknownSession)
+                self.finish(closure, into: &steps)
+                return
             }
-            if self.outbox.isEmpty { self.finish(closure, into: &steps) }
+            self.dequeue(for: request, into: &steps)
+            if self.outbox.isEmpty, !closure.isTemporary { self.finish(closure, into: &steps) }
         case .closed:
             steps.refuse(request, .unknownSession)
         }
+    }
+
+    /// Whether a poll repeats the one before it. A later poll on the same connection does not.
+    private func isRepetition(_ request: EngineRequestID, _ proof: EnginePollProof) -> Bool {
+        guard let last = self.lastPoll, proof.isMark else { return false }
+        return proof == last.proof && request != last.request && last.repeats < Self.repeatLimit
+    }
+
+    private mutating func recordPoll(
+        _ request: EngineRequestID, _ proof: EnginePollProof, isRepeated: Bool
+    ) {
+        let repeats = isRepeated ? (self.lastPoll?.repeats ?? 0) + 1 : 0
+        self.lastPoll = LastPoll(request: request, proof: proof, repeats: repeats)
+    }
+
+    /// Removes the packets of the last answer, or returns them to the outbox if a poll repeats the
+    /// one before it.
+    ///
+    /// - Returns: the report for which the poll waits; nil if it need not.
+    private mutating func proveLastAnswer(
+        by proof: EnginePollProof, isRepeated: Bool, at now: Int64
+    ) -> AwaitedReport? {
+        guard self.outbox.hasUnproven, let last = self.lastPoll else { return nil }
+        if isRepeated {
+            self.outbox.returnUnproven()
+        } else if last.proof == .report, !proof.isMark {
+            return AwaitedReport(answer: last.request, until: now + Self.reportTimeout)
+        } else {
+            self.outbox.removeUnproven()
+        }
+        return nil
+    }
+
+    /// The answer to a poll with `EnginePollProof.report` has arrived.
+    public mutating func answerArrived(
+        _ request: EngineRequestID, into steps: inout EngineSteps
+    ) {
+        guard case .polling(var polling) = self.state,
+            request == polling.awaitedReport?.answer ?? self.lastPoll?.request
+        else { return }
+        self.outbox.removeUnproven()
+        polling.awaitedReport = nil
+        self.state = .polling(polling)
+        self.flush(into: &steps)
+    }
+
+    private mutating func dequeue(for request: EngineRequestID, into steps: inout EngineSteps) {
+        steps.answer(request) {
+            self.outbox.dequeue(
+                packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
+                into: &$0)
+        }
+        if self.lastPoll?.proof == .nextPoll { self.outbox.removeUnproven() }
     }
 
     /// Answers the waiting poll, if there is one, with the queued packets. The caller calls it
     /// after it has sent the packets of a turn.
     public mutating func flush(into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, let request = polling.poll,
-            !self.outbox.isEmpty
+            polling.awaitedReport == nil, !self.outbox.isEmpty
         else { return }
         polling.poll = nil
         self.state = .polling(polling)
-        steps.answer(request) {
-            self.outbox.dequeue(
-                packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
-                into: &$0)
-        }
+        self.dequeue(for: request, into: &steps)
     }
 
     /// Answers a waiting poll with `6` during an upgrade: the client upgrades only after its last
     /// poll has returned.
     mutating func releasePoll(at now: Int64, into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, let request = polling.poll,
-            let due = polling.probe?.noopDue, due <= now
+            polling.awaitedReport == nil, let due = polling.probe?.noopDue, due <= now
         else {
             return
         }

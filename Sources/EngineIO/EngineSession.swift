@@ -18,10 +18,26 @@ public struct EngineSession: Sendable {
     struct Polling: Sendable {
         /// The waiting poll.
         var poll: EngineRequestID?
+        /// The waiting poll gets nothing before this report, or until it is overdue.
+        var awaitedReport: AwaitedReport?
         /// The POST whose body is still incomplete.
         var post: EngineRequestID?
         /// The WebSocket that tries to take over.
         var probe: UpgradeProbe?
+    }
+
+    struct LastPoll: Sendable {
+        let request: EngineRequestID
+        /// What proves that its answer has arrived.
+        let proof: EnginePollProof
+        /// How many polls before it had the same mark.
+        var repeats = 0
+    }
+
+    /// A report of the arrival of an answer that may be on its way.
+    struct AwaitedReport: Sendable {
+        let answer: EngineRequestID
+        let until: Int64
     }
 
     struct UpgradeProbe: Sendable {
@@ -47,6 +63,8 @@ public struct EngineSession: Sendable {
     /// The milliseconds from the last answered ping to its pong; nil before the first pong.
     public private(set) var roundTrip: Int64?
     var outbox = EngineOutbox()
+    /// The poll that waits or was answered last.
+    var lastPoll: LastPoll?
 
     /// Creates a session that a poll opens. The response is the handshake.
     public init(

@@ -105,9 +105,10 @@ public struct NodeSessionRequest: Sendable {
         case probe
         /// The session is to move to the node with the WebSocket. The body is the probe's number.
         case takeOver = "take"
-        /// The connection of a poll has ended, the WebSocket of a probe has closed, or a POST has
-        /// ended before its body was complete. The body is the number of that request. No reply is
-        /// expected.
+        /// The client has got the answer to a poll, the connection of a poll has ended, the
+        /// WebSocket of a probe has closed, or a POST has ended before its body was complete. The
+        /// body is the number of that request. No reply is expected.
+        case pollArrived = "arrived"
         case pollAborted = "broke"
         case probeClosed = "closed"
         case postAborted = "torn"
@@ -119,7 +120,8 @@ public struct NodeSessionRequest: Sendable {
 
         /// Whether the request only reports the end of another one.
         var isNotification: Bool {
-            self == .pollAborted || self == .probeClosed || self == .postAborted
+            self == .pollArrived || self == .pollAborted || self == .probeClosed
+                || self == .postAborted
         }
     }
 
@@ -131,10 +133,12 @@ public struct NodeSessionRequest: Sendable {
     public let session: EngineSessionID
     let identity: EngineRequestIdentity
     let body: Substring
+    /// For a poll. The word is its mark or `report`, and is missing if the next poll is the proof.
+    let proof: EnginePollProof
 
     init(
         _ kind: Kind, _ number: UInt64, from loop: UInt16, for session: EngineSessionID,
-        by identity: EngineRequestIdentity, body: Substring
+        by identity: EngineRequestIdentity, body: Substring, proof: EnginePollProof = .nextPoll
     ) {
         self.kind = kind
         self.number = number
@@ -142,6 +146,7 @@ public struct NodeSessionRequest: Sendable {
         self.session = session
         self.identity = identity
         self.body = body
+        self.proof = proof
     }
 
     /// - Parameter words: those of the message's line, from its tag on.
@@ -151,12 +156,23 @@ public struct NodeSessionRequest: Sendable {
             let session = EngineSessionID(named: String(words[4])),
             let identity = EngineRequestIdentity(words[5])
         else { return nil }
-        self.init(kind, number, from: loop, for: session, by: identity, body: body)
+        let proof: EnginePollProof? = words.dropFirst(6).first.flatMap {
+            $0 == "report" ? .report : UInt64($0).map { .otherMark($0) }
+        }
+        self.init(
+            kind, number, from: loop, for: session, by: identity, body: body,
+            proof: proof ?? .nextPoll)
     }
 
     var text: String {
-        "ask \(self.kind.rawValue) \(self.number) \(self.loop) \(self.session.text) "
-            + "\(self.identity.text)\n\(self.body)"
+        let proof =
+            switch self.proof {
+            case .nextPoll: ""
+            case .otherMark(let mark): " \(mark)"
+            case .report: " report"
+            }
+        return "ask \(self.kind.rawValue) \(self.number) \(self.loop) \(self.session.text) "
+            + "\(self.identity.text)\(proof)\n\(self.body)"
     }
 }
 

@@ -42,9 +42,12 @@ extension EngineServer {
         let number = self.makeNumber()
         let connection = request.connection
         self.requests[connection] = LocalRequest(.forwarded(number))
+        // A proxy repeats the poll elsewhere if this node ends before it has answered.
+        let proof = kind == .poll && request.proof == .nextPoll ? .report : request.proof
         self.forward(
             OutboundRequest(
-                kind, to: address, by: request.identity, for: connection, body: "", at: now),
+                kind, to: address, by: request.identity, for: connection, body: "", proof: proof,
+                at: now),
             number, at: now, into: &directives)
     }
 
@@ -75,16 +78,17 @@ extension EngineServer {
         self.outboundRequests[number]?.retryAt = now + request.retryInterval
         self.send(
             request.kind, number, to: request.address, by: request.identity, body: request.body,
-            into: &directives)
+            proof: request.proof, into: &directives)
     }
 
     private func send(
         _ kind: NodeSessionRequest.Kind, _ number: UInt64, to address: EngineSessionAddress,
-        by identity: EngineRequestIdentity, body: String, into directives: inout EngineDirectives
+        by identity: EngineRequestIdentity, body: String, proof: EnginePollProof = .nextPoll,
+        into directives: inout EngineDirectives
     ) {
         let request = NodeSessionRequest(
             kind, number, from: UInt16(self.loop), for: address.session, by: identity,
-            body: body[...])
+            body: body[...], proof: proof)
         directives.append(.sendToNode(address.node, loop: address.loop, request.text))
     }
 
@@ -144,6 +148,9 @@ extension EngineServer {
         switch reply {
         case .payload(let text):
             self.respond(to: connection, .payload(Array(text.utf8)), into: &directives)
+            if request.proof == .report {
+                self.notify(.pollArrived, of: number, at: request.address, into: &directives)
+            }
         case .accepted:
             self.respond(to: connection, .accepted, into: &directives)
         case .refused(let refusal, let closes):

@@ -59,7 +59,9 @@ extension EngineServer {
         switch request.kind {
         case .poll:
             self.record(request, from: node, token, at: now)
-            self.update(token, into: &directives) { $0.poll(id, at: now, into: &$1) }
+            self.update(token, into: &directives) {
+                $0.poll(id, provenBy: request.proof, at: now, into: &$1)
+            }
         case .postStarted:
             self.beginPost(
                 request, announcedBytes: Int(request.body), from: node, token, at: now,
@@ -87,7 +89,7 @@ extension EngineServer {
             }
         case .takeOver:
             self.prepareTransfer(request, from: node, token, into: &directives)
-        case .pollAborted, .postAborted, .probeClosed:
+        case .pollArrived, .pollAborted, .postAborted, .probeClosed:
             guard let number = UInt64(request.body) else { return }
             self.requestEnded(request.kind, number, token, into: &directives)
         }
@@ -100,6 +102,8 @@ extension EngineServer {
     ) {
         let id = EngineRequestID(forwarded: number)
         switch kind {
+        case .pollArrived:
+            self.update(token, into: &directives) { $0.answerArrived(id, into: &$1) }
         case .pollAborted:
             self.update(token, into: &directives) { $0.pollAborted(id, into: &$1) }
         case .postAborted:
@@ -239,8 +243,8 @@ extension EngineServer {
                 self.update(session, into: &directives) { $0.pollAborted(id, into: &$1) }
             case .postStarted:
                 self.update(session, into: &directives) { $0.postAborted(id, into: &$1) }
-            case .post, .binaryPost, .postTooLong, .probe, .takeOver, .pollAborted, .probeClosed,
-                .postAborted:
+            case .post, .binaryPost, .postTooLong, .probe, .takeOver, .pollArrived, .pollAborted,
+                .probeClosed, .postAborted:
                 break
             }
         }

@@ -9,18 +9,21 @@ public struct EngineSessionRequest: Sendable {
     public let identity: EngineRequestIdentity
     /// The owner of `EngineServer.session(_:)`; nil if this loop does not have the session.
     public let owner: EngineSessionOwner?
+    /// For a poll: what proves that its answer has arrived.
+    public let proof: EnginePollProof
     /// Whether the connection can move to another loop: every earlier response has been sent.
     public let canMove: Bool
 
     public init(
         for session: EngineSessionID, on connection: SocketToken,
         by identity: EngineRequestIdentity,
-        owner: EngineSessionOwner?, canMove: Bool
+        owner: EngineSessionOwner?, proof: EnginePollProof = .nextPoll, canMove: Bool
     ) {
         self.connection = connection
         self.session = session
         self.identity = identity
         self.owner = owner
+        self.proof = proof
         self.canMove = canMove
     }
 }
@@ -90,7 +93,8 @@ extension EngineServer {
         case .session(let session):
             self.requests[connection] = LocalRequest(.poll(session))
             self.update(session, into: &directives) {
-                $0.poll(EngineRequestID(connection), at: now, into: &$1)
+                $0.poll(
+                    EngineRequestID(connection), provenBy: request.proof, at: now, into: &$1)
             }
         case .node(let address):
             self.forwardRequest(.poll, request, to: address, at: now, into: &directives)

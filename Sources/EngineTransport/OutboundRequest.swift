@@ -1,3 +1,4 @@
+internal import EngineIO
 internal import EventLoop
 
 /// A request from a client of this node, forwarded to the node that has its session.
@@ -8,19 +9,22 @@ struct OutboundRequest: Sendable {
     /// The connection that waits for the reply.
     let requester: SocketToken
     let body: String
+    let proof: EnginePollProof
     /// When the request is repeated if no reply has come.
     var retryAt: Int64 = 0
     let deadline: Int64
 
     init(
         _ kind: NodeSessionRequest.Kind, to address: EngineSessionAddress,
-        by identity: EngineRequestIdentity, for requester: SocketToken, body: String, at now: Int64
+        by identity: EngineRequestIdentity, for requester: SocketToken, body: String,
+        proof: EnginePollProof = .nextPoll, at now: Int64
     ) {
         self.kind = kind
         self.address = address
         self.identity = identity
         self.requester = requester
         self.body = body
+        self.proof = proof
         self.deadline = Self.isLongRunning(kind) ? .max : now + Self.timeoutMilliseconds
     }
 

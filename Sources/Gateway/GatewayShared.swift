@@ -87,6 +87,10 @@ extension GatewayShared: RelayReceiver {
         for mailbox in self.controlMailboxes { _ = mailbox.post(.rejoin(incarnation, view)) }
     }
 
+    func evictionChanged(isEvicted: Bool) {
+        for mailbox in self.controlMailboxes { _ = mailbox.post(.evictionChanged(isEvicted)) }
+    }
+
     func messagesMayBeLost() {
         self.bans.markStale()
         for mailbox in self.controlMailboxes { _ = mailbox.post(.messagesLost) }

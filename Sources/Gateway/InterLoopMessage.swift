@@ -21,6 +21,8 @@ enum InterLoopMessage: Sendable {
 enum LoopControlMessage: Sendable {
     case follow(View)
     case rejoin(UInt64, View)
+    /// Whether other nodes serve the clients of this one, which cannot reach Redis.
+    case evictionChanged(Bool)
     case compareWithStore
     case messagesLost
     case report(@Sendable (LoopReport) -> Void)

@@ -23,6 +23,9 @@ final class LoopContext {
     @exclusivity(unchecked) var relay: (any Relay)?
     /// New clients are refused, and the open connections are closing.
     @exclusivity(unchecked) var isDraining = false
+    /// As `isDraining`, because other nodes serve the clients of this one.
+    @exclusivity(unchecked) var isEvicted = false
+    var refusesClients: Bool { self.isDraining || self.isEvicted }
     /// The time at which the turn began, and its text for HTTP responses.
     @exclusivity(unchecked) private(set) var now: ClockReading
     @exclusivity(unchecked) private(set) var date: HTTPDate

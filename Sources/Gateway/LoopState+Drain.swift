@@ -19,9 +19,7 @@ extension LoopState {
             case .webSocket(let webSocket):
                 let end =
                     now + time.wholeMilliseconds * Int64(index) / Int64(clients.count) + 1
-                // If there are two drains, the earlier deadline applies.
-                webSocket.drainAt = webSocket.drainAt == 0 ? end : min(webSocket.drainAt, end)
-                self.pool.scheduleTimer(connection)
+                self.scheduleClose(connection, webSocket, at: end)
             case .http(let exchange)
             where exchange.isReadingNextHead && connection.unread.isEmpty:
                 // Not closed at once, because the last response or the next request may be in
@@ -33,6 +31,37 @@ extension LoopState {
                 break
             }
         }
+    }
+
+    /// If there are two reasons to close it, the earlier time applies.
+    private func scheduleClose(
+        _ connection: Connection, _ webSocket: WebSocketState, at time: Int64
+    ) {
+        webSocket.drainAt = webSocket.drainAt == 0 ? time : min(webSocket.drainAt, time)
+        self.pool.scheduleTimer(connection)
+    }
+
+    /// Closes the clients one after the other, because other nodes serve them, and refuses new
+    /// ones.
+    mutating func sendClientsElsewhere() {
+        self.beginTurn()
+        self.context.isEvicted = true
+        let clients = self.pool.all.compactMap { connection in
+            connection.isClient ? connection.webSocket.map { (connection, $0) } : nil
+        }
+        for (index, (connection, webSocket)) in clients.enumerated() {
+            let offset = Self.evictionMilliseconds * Int64(index) / Int64(clients.count)
+            self.scheduleClose(connection, webSocket, at: self.context.now.monotonic + offset + 1)
+        }
+    }
+
+    /// The time over which the clients of an evicted node are closed.
+    private static let evictionMilliseconds: Int64 = 5000
+
+    /// The node is about to return to its cluster: it keeps the clients that it still has.
+    mutating func keepClients() {
+        self.context.isEvicted = false
+        if !self.context.isDraining { self.endDrain() }
     }
 
     /// Closes some clients one after the other, so that they connect to other nodes.
@@ -68,6 +97,11 @@ extension LoopState {
 
     func closeForDrain(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.unansweredCommandCount > 0 else {
+            if self.context.isEvicted, !self.context.isDraining {
+                return self.pool.closeWebSocket(
+                    connection, webSocket, .tryAgainLater,
+                    "the node has lost its cluster; connect again")
+            }
             return self.pool.closeWebSocket(
                 connection, webSocket, .serviceRestart,
                 self.context.isDraining

@@ -41,6 +41,8 @@ extension LoopState {
                     as: LoopID(incarnation: incarnation, loop: UInt16(self.context.index)),
                     view: view,
                     at: self.context.now)
+            case .evictionChanged(let isEvicted):
+                isEvicted ? self.sendClientsElsewhere() : self.keepClients()
             case .report(let reply):
                 reply(self.statistics.report(self.context, self.pool, self.bridge))
             case .shards(let reply):

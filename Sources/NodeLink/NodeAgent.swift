@@ -45,6 +45,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     private let redis: AgentConnection
     private let mailbox: LoopBound<MailboxMonitor>
     private let activity: LoopBound<RedisActivity>
+    private let evictionCheck: LoopBound<EvictionCheck>
     private let state: LoopBound<State>
 
     init(
@@ -60,6 +61,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.redis = AgentConnection(on: loop)
         self.mailbox = LoopBound(MailboxMonitor(at: Self.now), on: loop)
         self.activity = LoopBound(RedisActivity(at: Self.now), on: loop)
+        self.evictionCheck = LoopBound(EvictionCheck(), on: loop)
         self.directCalls = DirectCalls(on: loop)
         self.problems = ProblemReporter(
             on: loop, redisKeys: names, isRedisCluster: settings.redis.url.kind == .cluster,
@@ -129,6 +131,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.activity.with { $0.ticked(at: now) }
         self.membership.tick(at: now)
         self.checkMailbox(at: now)
+        self.checkEviction(at: now)
         self.calls.expireCalls(at: now)
         self.events.expireQueries(at: now)
         self.inspector.expireQueries(at: now)
@@ -137,6 +140,44 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     }
 
     func loopStopping() { self.redis.close() }
+
+    /// While Redis is silent, asks other nodes whether they have evicted this one.
+    private func checkEviction(at now: Int64) {
+        let silence = self.activity.with { $0.silence(at: now) }
+        let peers: [NodeLink.PeerNode] =
+            silence == nil
+            ? []
+            : self.membership.state.with { state in
+                state.peerDirectory.peers(in: state.membership.view, suspects: [:], at: now)
+                    .filter {
+                        $0.evictedFor == nil
+                            && $0.incarnation != state.membership.localNode.incarnation
+                    }
+            }
+        let index = self.changeEvictionCheck {
+            $0.tick(at: now, silence: silence, peerCount: peers.count)
+        }
+        guard let index else { return }
+        self.callDirectly(peers[index], EvictionCheck.request) { result in
+            guard case .success(let text) = result else { return }
+            let silence = self.activity.with { $0.silence(at: Self.now) }
+            self.changeEvictionCheck { $0.answered(text, silence: silence) }
+        }
+    }
+
+    @discardableResult
+    private func changeEvictionCheck<R>(_ change: (inout EvictionCheck) -> R) -> R {
+        let (result, before, after) = self.evictionCheck.with { check in
+            let before = check.isEvicted
+            let result = change(&check)
+            return (result, before, check.isEvicted)
+        }
+        if before != after {
+            if after { self.logger.warning("eviction noticed without redis") }
+            self.receiver.evictionChanged(isEvicted: after)
+        }
+        return result
+    }
 
     private func updateJoinState() {
         var joinState = self.membership.state.with { state in

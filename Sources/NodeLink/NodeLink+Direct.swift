@@ -113,11 +113,20 @@ extension NodeLink {
         let opened = await withCheckedContinuation { continuation in
             self.agent.open(body) { continuation.resume(returning: $0) }
         }
-        let question = try opened.get()
-        guard topics.contains(question.topic),
-            let request = NodeRequest(topic: question.topic, body: question.body),
-            let text = await answer(request)
-        else { throw DirectRefusal("The node does not answer \"\(question.topic)\" here.") }
+        let (question, isMember) = try opened.get()
+        let text: String
+        if question.topic == EvictionCheck.request.topic {
+            text = EvictionCheck.answer(isMember: isMember)
+        } else {
+            guard isMember else {
+                throw DirectRefusal("The sender is not in this node's view.")
+            }
+            guard topics.contains(question.topic),
+                let request = NodeRequest(topic: question.topic, body: question.body),
+                let answered = await answer(request)
+            else { throw DirectRefusal("The node does not answer \"\(question.topic)\" here.") }
+            text = answered
+        }
         let reply = ControlMessage(
             .reply, from: question.to, to: question.from, id: question.id, topic: question.topic,
             body: text)
@@ -174,16 +183,19 @@ extension NodeAgent {
     /// Opens a question from another node. From any thread; the result arrives on the loop.
     func open(
         _ body: [UInt8],
-        result: @escaping @Sendable (Result<ControlMessage, NodeLink.DirectRefusal>) -> Void
+        result:
+            @escaping @Sendable (
+                Result<(question: ControlMessage, isMember: Bool), NodeLink.DirectRefusal>
+            ) -> Void
     ) {
         self.loop.execute {
             do throws(NodePacketError) {
                 let question = try ControlMessage(
                     body.span.bytes, for: self.membership.incarnation, key: self.key)
-                guard question.kind == .request, self.membership.isMember(question.from) else {
-                    return result(.failure(.init("The sender is not in this node's view.")))
+                guard question.kind == .request else {
+                    return result(.failure(.init("The packet is no question.")))
                 }
-                result(.success(question))
+                result(.success((question, self.membership.isMember(question.from))))
             } catch {
                 result(.failure(.init(error.description)))
             }

@@ -24,8 +24,9 @@ public protocol RedisClientUser: AnyObject, Sendable {
 /// **Sentinels**: the client queries all of them and subscribes to their announcements. A server
 /// gets commands only if it reports itself as the master. The client leaves it when the sentinels
 /// name another master, or when it replies READONLY; that command and all commands in flight have
-/// failed. The URL's user and password are meant for the servers; a sentinel gets them only after
-/// it has replied NOAUTH.
+/// failed. Those in flight behind READONLY fail with the server's own replies, if it rejects them.
+/// The URL's user and password are meant for the servers; a sentinel gets them only after it has
+/// replied NOAUTH.
 ///
 /// **Cluster**: the client has a connection to each master, and a topology probe that queries the
 /// slots. It follows redirections (MOVED, ASK) and retries after TRYAGAIN, both a limited number of

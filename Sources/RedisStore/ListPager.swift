@@ -29,6 +29,8 @@ struct ListPager {
     private var catalog = CatalogPage()
     /// Why the page cannot be read.
     var failure: StoreFailure?
+    /// The failure is an interruption.
+    var isInterrupted = false
 
     /// The conversation or membership that an index entry refers to.
     enum EntrySummary {

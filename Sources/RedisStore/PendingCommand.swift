@@ -49,5 +49,6 @@ enum PendingCommand {
     struct StoreRequester {
         let client: any StoreClient
         let ticket: StoreTicket
+        let submittedAt = MonotonicTime.now
     }
 }

@@ -53,6 +53,7 @@ extension RedisStore {
         if error == .scriptLost, self.retry(pendingCommand) { return }
         switch pendingCommand {
         case .read(let requester, let request):
+            if error.isInterruption, self.retryLater(request, requester) { return }
             requester.client.storeAnswered(
                 .failed(StoreFailure(error, about: request.subject)), ticket: requester.ticket)
         case .claim(let operationID, _), .write(let operationID, _, nil):
@@ -72,6 +73,7 @@ extension RedisStore {
             self.completeCommand(operationID) { operation in
                 operation.failure =
                     operation.failure ?? StoreFailure(error, about: operation.request.subject)
+                operation.isInterrupted = error.isInterruption
             }
         case .entry(let partID, let position, _): self.entryFailed(error, partID, position)
         case .confirmEntry(let partID, let position, _): self.entryFailed(error, partID, position)
@@ -80,8 +82,10 @@ extension RedisStore {
         case .removeStale: break
         case .inspect(let completion): completion(.failure(error))
         case .confirm(let operationID, _):
-            // Whatever the reason, the write to be confirmed may be stored.
             self.completeCommand(operationID) { operation in
+                // A replica that has rejected the write also rejects WAIT.
+                if operation.failure?.effect == .rejected { return }
+                // Whatever the reason, the write to be confirmed may be stored.
                 operation.failure = operation.failure ?? StoreFailure(error)
                 operation.isUnconfirmed = true
             }
@@ -169,6 +173,9 @@ extension RedisStore {
             self.loopState.with({ !self.waitsForReplicas(operation.request, $0) })
         {
             operation.isUnconfirmed = false
+        }
+        if operation.isInterrupted, self.retryLater(operation.request, operation.requester) {
+            return
         }
         operation.requester.client.storeAnswered(
             operation.answer, ticket: operation.requester.ticket)

@@ -86,6 +86,7 @@ extension RedisStore {
         self.loopState.with { state in
             let subject = state.pagers[pagerID.rawValue]?.request.subject
             state.pagers[pagerID.rawValue]?.failure = StoreFailure(error, about: subject)
+            state.pagers[pagerID.rawValue]?.isInterrupted = error.isInterruption
         }
         self.continuePaging(pagerID)
     }
@@ -117,7 +118,10 @@ extension RedisStore {
         self.loopState.with { state in
             guard let pager = state.pagers[pagerID.rawValue] else { return }
             let failure = StoreFailure(error, about: pager.conversation(at: position).description)
-            if !failure.isRequestSpecific { state.pagers[pagerID.rawValue]?.failure = failure }
+            if !failure.isRequestSpecific {
+                state.pagers[pagerID.rawValue]?.failure = failure
+                state.pagers[pagerID.rawValue]?.isInterrupted = error.isInterruption
+            }
             state.pagers[pagerID.rawValue]?.record(
                 failure.isRequestSpecific ? .damaged(failure) : nil, at: position)
         }
@@ -147,6 +151,7 @@ extension RedisStore {
             return state.pagers.remove(pagerID.rawValue)
         }
         if let done {
+            if done.isInterrupted, self.retryLater(done.request, done.requester) { return }
             done.requester.client.storeAnswered(done.answer, ticket: done.requester.ticket)
         }
     }

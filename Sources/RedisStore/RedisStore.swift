@@ -57,6 +57,8 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var deferredWrites = DeferredWrites()
         /// The list requests in progress.
         var pagers = Slab<ListPager>()
+        /// In the order of their next attempts.
+        var interruptedReads: [InterruptedRead] = []
         let arguments: ScriptArguments
         /// The handler to call after a reconnection, and whether there has been a connection.
         var reconnectHandler: (@Sendable () -> Void)?
@@ -119,16 +121,10 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             self.needsConnection(request)
         {
             return client.storeAnswered(
-                .failed(StoreFailure(outage.description, effect: .none)), ticket: ticket)
+                .failed(StoreFailure(outage, hasSentinels: self.settings.hasSentinels)),
+                ticket: ticket)
         }
-        let requester = PendingCommand.StoreRequester(client: client, ticket: ticket)
-        do throws(RedisError) {
-            try self.loopState.with { state throws(RedisError) in
-                try self.dispatch(request, requester, &state)
-            }
-        } catch {
-            client.storeAnswered(.failed(StoreFailure(error)), ticket: ticket)
-        }
+        self.send(request, PendingCommand.StoreRequester(client: client, ticket: ticket))
     }
 
     /// Whether a request fails at once without a connection. Others wait for one.
@@ -394,5 +390,6 @@ extension RedisStore {
     public func tick(now: MonotonicTime) {
         self.loopState.with { self.queryRoles(now: now, &$0) }
         self.failOverdue(now: now)
+        self.retryInterruptedReads(now: now)
     }
 }

@@ -19,6 +19,7 @@ public struct RedisStoreSettings: Sendable {
     /// An index entry without a conversation is removed at this age. Until then the write that it
     /// belongs to may be in flight, even to a server that is stalled for hours.
     public let staleEntryAge: Duration
+    let hasSentinels: Bool
     /// Fills the outbox; nil to fill none.
     public var outbox: OutboxWriter?
     /// Each shard's slot in Redis Cluster. Empty otherwise, where a script may use any keys.
@@ -36,6 +37,7 @@ public struct RedisStoreSettings: Sendable {
         self.waitMilliseconds = url.waitMilliseconds ?? 100
         self.confirmationTimeout = confirmationTimeout
         self.staleEntryAge = staleEntryAge
+        self.hasSentinels = if case .sentinel = url.kind { true } else { false }
         self.slots =
             url.kind == .cluster
             ? (0..<Shard.count).map { RedisSlot(key: ByteString("{s\($0)}")) } : []

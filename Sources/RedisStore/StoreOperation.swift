@@ -24,6 +24,8 @@ struct StoreOperation {
     var refusals: [Int: WriteRefusal] = [:]
     /// Why a part was not executed, or may not have been.
     var failure: StoreFailure?
+    /// The failure is an interruption.
+    var isInterrupted = false
     /// As in `WriteRefusal.unconfirmed`.
     var isUnconfirmed = false
 

@@ -63,6 +63,16 @@ extension StoreFailure {
         self.init(error, about: nil)
     }
 
+    /// The failure of a request that is not sent, because the server is unavailable. With
+    /// sentinels, a server's rejection ends with the failover.
+    init(_ outage: RedisOutage, hasSentinels: Bool) {
+        var effect = Effect.none
+        if case .refused(let error) = outage, !hasSentinels, error.effect == .rejected {
+            effect = .rejected
+        }
+        self.init(outage.description, effect: effect)
+    }
+
     init(_ damage: DamagedValue, about subject: String?) {
         self.init("\(subject ?? ""): \(damage.reason)", isRequestSpecific: true)
     }

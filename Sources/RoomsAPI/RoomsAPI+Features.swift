@@ -17,7 +17,7 @@ extension RoomsAPI {
                 text.append(",")
                 text.append(reactionsTo: message, for: command.user)
             }
-        case .failed(let error): throw HTTPError(error)
+        case .failed(let error): return try Self.response(toFailedChange: error)
         default: throw .internalServerError
         }
     }
@@ -35,7 +35,7 @@ extension RoomsAPI {
                 text.append(",")
                 text.append(pinOf: message, inRoom: id)
             }
-        case .failed(let error): throw HTTPError(error)
+        case .failed(let error): return try Self.response(toFailedChange: error)
         default: throw .internalServerError
         }
     }

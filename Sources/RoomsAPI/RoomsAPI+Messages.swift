@@ -70,6 +70,15 @@ extension RoomsAPI {
 
     private static let retryFields = [HTTPField("Retry-After", "1")]
 
+    /// The response to a failed change of a message. If the store caused that, it has an outcome.
+    static func response(toFailedChange error: ChatError) throws(HTTPError) -> HTTPResponse {
+        guard let outcome = error.changeOutcome else { throw HTTPError(error) }
+        return HTTPResponse(
+            apiError: HTTPError(
+                .serviceUnavailable, error.description, fields: Self.retryFields),
+            outcome: outcome)
+    }
+
     /// The command of a request that edits (PATCH) or deletes (DELETE) a message.
     func amendment(
         of sequence: SequenceNumber, _ request: HTTPRequest, _ body: [UInt8], by caller: RoomsCaller
@@ -93,7 +102,7 @@ extension RoomsAPI {
                 text.append(#","message":"#)
                 text.append(message: message, inRoom: id)
             }
-        case .failed(let error): throw HTTPError(error)
+        case .failed(let error): return try Self.response(toFailedChange: error)
         default: throw .internalServerError
         }
     }

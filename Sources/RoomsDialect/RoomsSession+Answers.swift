@@ -8,6 +8,10 @@ extension RoomsSession {
     /// The number of messages in the state of a room.
     static let stateMessageLimit = 50
 
+    public func isAnsweredByEvent(_ tag: RequestTag) -> Bool {
+        tag.kind == RoomsRequestKind.send.rawValue && AckTarget(tag).ackID == nil
+    }
+
     public mutating func answered(
         _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
@@ -77,8 +81,14 @@ extension RoomsSession {
             steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
         case .failed(let error):
             if kind == .leave { self.rooms[room]?.isLeaving = false }
+            let outcome: SendOutcome? =
+                switch kind {
+                case .send: error.outcome
+                case .react, .pin, .unpin: error.changeOutcome
+                default: nil
+                }
             self.fail(
-                Self.errorText(error), of: kind.event, ackID: ackID, outcome: error.outcome,
+                Self.errorText(error), of: kind.event, ackID: ackID, outcome: outcome,
                 localID: kind == .send ? tag.text : nil, retryAfter: error.retryAfter,
                 into: &steps)
         default:

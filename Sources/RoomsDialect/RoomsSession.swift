@@ -190,12 +190,12 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     ///   - outcome: whether the message of a failed send may have been stored.
     ///   - localID: the client's id of that send, if it gave one.
     func fail(
-        _ sentence: String, of event: ByteString?, ackID: Int?, outcome: SendOutcome = .refused,
+        _ sentence: String, of event: ByteString?, ackID: Int?, outcome: SendOutcome? = nil,
         localID: ByteString? = nil,
         retryAfter: Double? = nil, into steps: inout SessionSteps
     ) {
         guard self.isConnected else { return }
-        let outcome = event == "send_message" ? outcome : nil
+        let outcome = outcome ?? (event == "send_message" ? .refused : nil)
         if let ackID {
             steps.reply {
                 $0.append(roomsAck: ackID) {

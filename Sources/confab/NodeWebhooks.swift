@@ -113,6 +113,7 @@ final class WebhookLanes: RelayReceiver {
         self.receiver.receive(message, from: node)
     }
 
+    func evictionChanged(isEvicted: Bool) { self.receiver.evictionChanged(isEvicted: isEvicted) }
     func messagesMayBeLost() { self.receiver.messagesMayBeLost() }
     func storeMayHaveLostData(on loop: Int) { self.receiver.storeMayHaveLostData(on: loop) }
     func linkProblemChanged(_ reason: String?) { self.receiver.linkProblemChanged(reason) }

@@ -361,7 +361,7 @@ struct AgentsOutputTests {
         #expect(
             probe.answer(.failed(.unavailable)) == [
                 #"""
-                {"type":"ERROR","error":"the message could not be stored; try again",\#
+                {"type":"ERROR","error":"this could not be stored; try again",\#
                 "message_id":"m-2",\#(time)
                 """#
             ])

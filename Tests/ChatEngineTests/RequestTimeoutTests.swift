@@ -160,6 +160,29 @@ struct RequestTimeoutTests {
         #expect(self.cluster.takeDeliveries(on: .third).allSatisfy { !$0.contains("hello") })
     }
 
+    @Test(
+        "is refused at once with all others, while the store rejects reads or writes",
+        arguments: [true, false])
+    func rejectedTogether(areReadsRejected: Bool) {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.storeBehaviors[.far] = areReadsRejected ? .failing : .failingWrites
+        self.cluster.writeFailureEffect = .rejected
+        for context in 7...9 {
+            self.cluster.submit(
+                .post(.said("\(context)", by: alice.person, id: nil)), by: alice,
+                context: RequestContextID(rawValue: UInt64(context)))
+        }
+        self.cluster.say("later", by: bob, context: 10)
+        self.cluster.say("last", by: bob, context: 11)
+        self.cluster.advance(by: 100)
+        #expect(
+            self.cluster.takeDeliveries(on: .near) == ["7: rejected", "8: rejected", "9: rejected"])
+        #expect(self.cluster.takeDeliveries(on: .third) == ["10: rejected", "11: rejected"])
+        self.cluster.storeBehaviors[.far] = .working
+        self.cluster.advance(by: 80_000)
+        #expect(self.cluster.storedText == [])
+    }
+
     @Test("with an earlier attempt in doubt is never reported as refused")
     func rejectedAfterDoubt() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -213,7 +236,7 @@ struct RequestTimeoutTests {
         self.cluster.advance(by: 4700)
         #expect(self.cluster.takeDeliveries(on: .near) == [])
         self.cluster.advance(by: 200)
-        #expect(self.cluster.takeDeliveries(on: .near) == ["7: posted 2, also an event"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["7: posted 2, also an event later"])
         self.cluster.storeBehaviors[.near] = .working
         self.cluster.advance(by: 3000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 theirs", "2 mine"])

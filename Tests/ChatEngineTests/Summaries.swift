@@ -12,8 +12,9 @@ extension Delivery {
         switch self {
         case .event(_, let event, let context):
             event.summary + (context.map { " ← \($0.rawValue)" } ?? "")
-        case .answer(let context, let answer, let isAlsoEvent):
+        case .answer(let context, let answer, let isAlsoEvent, let isLate):
             "\(context.rawValue): \(answer.summary)" + (isAlsoEvent ? ", also an event" : "")
+                + (isLate ? " later" : "")
         case .page(let context, let page):
             "\(context.rawValue): page \(page.messages.map(\.summary))"
         case .pageFailed(let context): "\(context.rawValue): no page"

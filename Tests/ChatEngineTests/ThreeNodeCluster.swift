@@ -223,7 +223,8 @@ final class ThreeNodeCluster {
             if others.isEmpty { return }
             delivery = .event(feed, .presence(others), answering: context)
         }
-        if case .answer(let context, .joined, _) = delivery, let person = self.joiningUsers[context]
+        if case .answer(let context, .joined, _, _) = delivery,
+            let person = self.joiningUsers[context]
         {
             self.subscribedUsers[loop, default: []].insert(person)
         }

@@ -19,7 +19,7 @@ extension Simulation {
                     "request \(context) of loop \(self.loops[loop].id) was answered twice")
                 self.receiveAnswer(context, event.answer, isAlsoEvent: true, on: loop)
             }
-        case .answer(let context, let answer, let isAlsoEvent):
+        case .answer(let context, let answer, let isAlsoEvent, _):
             self.receiveAnswer(context, answer, isAlsoEvent: isAlsoEvent, on: loop)
         case .page(let context, let page):
             self.receivePage(context, page, on: loop)

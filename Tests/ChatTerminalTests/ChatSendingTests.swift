@@ -45,7 +45,7 @@ struct ChatSendingTests {
         for _ in 1..<20 {
             #expect(
                 fixture.receive(
-                    ChatSessionFixture.failed("id-1", "the message could not be stored; try again"))
+                    ChatSessionFixture.failed("id-1", "this could not be stored; try again"))
                     == [])
             #expect(fixture.advanceTime(.seconds(16)).sentLines.count == 1)
         }

@@ -114,7 +114,7 @@ struct ChatsJobTests {
         #expect(probe.send(#"{"type":"getChats"}"#).isEmpty)
         #expect(
             probe.answer(.failed(.unavailable)) == Self.error(
-                "the message could not be stored; try again", "joinChat") + [
+                "this could not be stored; try again", "joinChat") + [
                     "fetch conversations of 7 in tenant after - unread 1000"
                 ])
     }

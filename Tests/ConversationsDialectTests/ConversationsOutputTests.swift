@@ -235,7 +235,7 @@ struct ConversationsOutputTests {
             probe.answer(.failed(.unavailable)) == [
                 #"""
                 {"type":"message.failed","local_id":"n",\#
-                "error":"the message could not be stored; try again","outcome":"refused"}
+                "error":"this could not be stored; try again","outcome":"refused"}
                 """#
             ])
         _ = probe.send(#"{"action":"read","message_ids":["1"]}"#)
@@ -264,6 +264,15 @@ struct ConversationsOutputTests {
                 #"""
                 {"type":"error","action":"edit_message",\#
                 "error":"message_id: there is no message 4"}
+                """#
+            ])
+        // An error of the store says what has become of the change.
+        #expect(
+            probe.answer(.failed(.rejected)) == [
+                #"""
+                {"type":"error","action":"edit_message",\#
+                "error":"this could not be stored, because the store takes no writes; try again",\#
+                "outcome":"refused"}
                 """#
             ])
         _ = probe.send(#"{"action":"delete_message","message_id":"4"}"#)

@@ -269,7 +269,7 @@ final class ChatLoopFixture {
             if let context, requester?.closed == nil {
                 self.answered(context, event.answer, isDelivered: requester?.feeds[feed] != nil)
             }
-        case .answer(let context, let answer, let isDelivered):
+        case .answer(let context, let answer, let isDelivered, _):
             self.answered(
                 context, answer,
                 isDelivered: isDelivered && self.requester(context)?.feeds.isEmpty == false)

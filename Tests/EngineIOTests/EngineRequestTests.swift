@@ -8,6 +8,21 @@ struct EngineRequestTests {
     private static let polling = "EIO=4&transport=polling&sid=\(sid)"
     private static let webSocket = "EIO=4&transport=websocket&sid=\(sid)"
 
+    @Test(
+        "is a poll with a mark if it has a time",
+        arguments: [
+            ("EIO=4&t=Pz1&sid=x", "t=Pz1"), ("sid=x&t=%50", "t=P"), ("", "t="),
+            ("t=a&t=a", "sid=x"),
+        ])
+    func equalMarks(_ first: String, _ second: String) {
+        func proof(_ query: String) -> EnginePollProof {
+            EngineRequest.proof(in: Array(query.utf8).span.bytes)
+        }
+        #expect(proof(first) == proof(second))
+        #expect((proof(first) == .nextPoll) == (first.isEmpty || first == "t=a&t=a"))
+        #expect(proof("t=a") != proof("t=b"))
+    }
+
     @Test("polls, posts to or upgrades the session that it names")
     func sessions() throws {
         #expect(try readRequest(Self.polling) == .poll(EngineSessionDriver.id))

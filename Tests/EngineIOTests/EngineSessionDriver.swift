@@ -49,8 +49,14 @@ struct EngineSessionDriver {
         self.openingSteps = Self.recordedSteps(steps, [])
     }
 
-    mutating func poll(_ request: Int) -> [RecordedEngineStep] {
-        self.run { $0.poll(EngineRequestID(request), at: $1, into: &$2) }
+    mutating func poll(_ request: Int, provenBy proof: EnginePollProof = .nextPoll)
+        -> [RecordedEngineStep]
+    {
+        self.run { $0.poll(EngineRequestID(request), provenBy: proof, at: $1, into: &$2) }
+    }
+
+    mutating func answerArrived(_ request: Int) -> [RecordedEngineStep] {
+        self.run { $0.answerArrived(EngineRequestID(request), into: &$2) }
     }
 
     mutating func pollAborted(_ request: Int) -> [RecordedEngineStep] {

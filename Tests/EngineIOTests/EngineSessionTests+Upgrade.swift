@@ -171,7 +171,7 @@ extension EngineSessionTests {
         _ = driver.openSocket(1)
         #expect(
             driver.tick(at: 500) == [
-                .refused(3, .badRequest), .closedSocket(1, 1001), .payload(2, "1"),
+                .refused(3, .badRequest), .closedSocket(1, 1001), .refused(2, .unknownSession),
                 .closed(.pingTimeout),
             ])
     }
@@ -200,8 +200,10 @@ extension EngineSessionTests {
         #expect(driver.post(2, "4late") == [.refused(2, .unknownSession)])
         #expect(driver.openSocket(2) == [.closedSocket(2, 1008)])
         #expect(driver.poll(3) == [.payload(3, "4a\u{1E}4b")])
-        #expect(driver.poll(4) == [.payload(4, "4c\u{1E}1"), .closed(.byServer(code: 1001))])
-        #expect(driver.poll(5) == [.refused(5, .unknownSession)])
+        #expect(driver.poll(4) == [.payload(4, "4c")])
+        let closed = RecordedEngineStep.closed(.byServer(code: 1001))
+        #expect(driver.poll(5) == [.refused(5, .unknownSession), closed])
+        #expect(driver.poll(6) == [.refused(6, .unknownSession)])
     }
 
     @Test("that the server closes ends after a timeout even if no poll arrives")

@@ -153,7 +153,8 @@ struct EngineSessionTests {
         var post = EngineSessionDriver()
         _ = post.poll(1)
         _ = post.postBegan(2)
-        #expect(post.postAborted(2) == [.payload(1, "1"), .closed(.transportClosed)])
+        #expect(
+            post.postAborted(2) == [.refused(1, .unknownSession), .closed(.transportClosed)])
         var poll = EngineSessionDriver()
         _ = poll.poll(1)
         _ = poll.send("4a")

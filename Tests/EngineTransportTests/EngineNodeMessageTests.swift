@@ -9,11 +9,28 @@ import Testing
 @Suite("A message between nodes about an Engine.IO request")
 struct EngineNodeMessageTests {
     @Test(
+        "has a word for what proves that a poll's answer has arrived",
+        arguments: [(.nextPoll, ""), (.otherMark(.max), " \(UInt64.max)"), (.report, " report")]
+            as [(EnginePollProof, String)])
+    func proofs(_ proof: EnginePollProof, _ word: String) throws {
+        let session = try #require(EngineSessionID(named: "a.0.x"))
+        let request = NodeSessionRequest(
+            .poll, 9, from: 3, for: session, by: .noToken, body: "", proof: proof)
+        #expect(request.text == "ask poll 9 3 a.0.x -\(word)\n")
+        guard case .request(let read)? = EngineNodeMessage(request.text) else {
+            Issue.record("\(request.text) is not a request")
+            return
+        }
+        #expect(read.proof == proof)
+    }
+
+    @Test(
         "has these words, and is read again from them",
         arguments: [
             (.poll, "poll"), (.post, "post"), (.binaryPost, "bytes"), (.postStarted, "began"),
             (.postTooLong, "tooLong"), (.probe, "probe"), (.takeOver, "take"),
-            (.pollAborted, "broke"), (.probeClosed, "closed"), (.postAborted, "torn"),
+            (.pollArrived, "arrived"), (.pollAborted, "broke"), (.probeClosed, "closed"),
+            (.postAborted, "torn"),
         ] as [(NodeSessionRequest.Kind, String)])
     func requests(_ kind: NodeSessionRequest.Kind, _ word: String) throws {
         let session = try #require(EngineSessionID(named: "a.0.x"))

@@ -67,19 +67,20 @@ struct EngineServerDriver {
 
     private func request(
         _ id: EngineSessionID, _ connection: Int, _ identity: EngineRequestIdentity,
-        canMove: Bool = true
+        proof: EnginePollProof = .nextPoll, canMove: Bool = true
     ) -> EngineSessionRequest {
         EngineSessionRequest(
             for: id, on: SocketToken(connection), by: identity,
-            owner: self.server.session(id).map { _ in self.owner }, canMove: canMove)
+            owner: self.server.session(id).map { _ in self.owner }, proof: proof,
+            canMove: canMove)
     }
 
     mutating func poll(
         _ id: EngineSessionID, _ connection: Int, by identity: EngineRequestIdentity = .noToken,
-        canMove: Bool = true
+        proof: EnginePollProof = .nextPoll, canMove: Bool = true
     ) -> [String] {
         let members = self.members
-        let request = self.request(id, connection, identity, canMove: canMove)
+        let request = self.request(id, connection, identity, proof: proof, canMove: canMove)
         return self.run {
             $0.poll(request, at: $1, isMember: members.contains, into: &$2)
         }

@@ -32,7 +32,8 @@ struct EngineServerForwardingTests {
     private static func asked(_ text: String, by identity: String = "-", _ body: String = "")
         -> String
     {
-        "to 9.4: ask \(text) 1 \(self.session) \(identity)\n\(body)"
+        let proof = text.hasPrefix("poll ") ? " report" : ""
+        return "to 9.4: ask \(text) 1 \(self.session) \(identity)\(proof)\n\(body)"
     }
 
     // MARK: Polls
@@ -51,9 +52,19 @@ struct EngineServerForwardingTests {
         var client = try Client()
         #expect(client.driver.poll(client.id, 1) == [Self.asked("poll #1")])
         #expect(client.driver.receive("answer #2 \(reply)") == [])
-        #expect(client.driver.receive("answer #1 \(reply)") == [line])
+        let arrived = reply.hasPrefix("payload") ? [Self.asked("arrived 0", "#1")] : []
+        #expect(client.driver.receive("answer #1 \(reply)") == [line] + arrived)
         #expect(client.driver.receive("answer #1 \(reply)") == [])
         #expect(client.isIdle)
+    }
+
+    @Test("has the mark of a poll, and then nobody reports its answer's arrival")
+    func mark() throws {
+        var client = try Client()
+        #expect(
+            client.driver.poll(client.id, 1, proof: .otherMark(7))
+                == ["to 9.4: ask poll #1 1 9.4.x - 7\n"])
+        #expect(client.driver.receive("answer #1 payload\n4a") == ["respond 1: 4a"])
     }
 
     @Test("is repeated every three seconds while it polls, however long that takes")
@@ -66,7 +77,9 @@ struct EngineServerForwardingTests {
             #expect(client.driver.retry(after: 2_999) == [])
             #expect(client.driver.retry(after: 1) == [message])
         }
-        #expect(client.driver.receive("answer #1 payload\n4a") == ["respond 1: 4a"])
+        #expect(
+            client.driver.receive("answer #1 payload\n4a")
+                == ["respond 1: 4a", Self.asked("arrived 0", "#1")])
         #expect(client.driver.retry(after: 100_000) == [] && client.isIdle)
     }
 

@@ -25,6 +25,29 @@ struct EngineServerInboundTests {
         #expect(driver.ask("poll", 2) == [Self.reply(2, "payload\n4b"), "resume 100"])
     }
 
+    @Test("is a poll: if its node ends before it has reported the arrival, the next poll gets all")
+    func lostAnswers() {
+        for isReported in [true, false] {
+            var driver = EngineServerDriver()
+            let id = driver.openPolling()
+            _ = driver.ask("poll", 1, by: "- report")
+            _ = driver.write("4a")
+            #expect(driver.flush() == [Self.reply(1, "payload\n4a"), "resume 100"])
+            #expect(driver.poll(id, 1) == [])
+            if isReported { #expect(driver.ask("arrived", 0, "#1") == []) }
+            let repeated = isReported ? [] : ["respond 1: 4a", "resume 100"]
+            #expect(driver.tick(after: 500) == repeated)
+        }
+        // A poll with a mark needs no report.
+        var driver = EngineServerDriver()
+        let id = driver.openPolling()
+        _ = driver.ask("poll", 1, by: "- 7")
+        _ = driver.write("4a")
+        _ = driver.flush()
+        #expect(driver.poll(id, 1, proof: .otherMark(7)) == ["respond 1: 4a", "resume 100"])
+        #expect(driver.ask("poll", 2, by: "- 8") == [])
+    }
+
     @Test(
         "is a POST: it has the effects of a local one",
         arguments: [
@@ -228,7 +251,7 @@ struct EngineServerInboundTests {
         var driver = EngineServerDriver()
         let id = driver.openPolling()
         _ = driver.ask("poll", 1) + driver.ask("began", 2, "5")
-        let (poll, post) = (Self.reply(1, "payload\n1"), Self.reply(2, "refused\n400 3"))
+        let (poll, post) = (Self.reply(1, "refused\n400 1"), Self.reply(2, "refused\n400 3"))
         #expect(Set(driver.drop(100)) == [poll, post])
         // Both replies are retained, for ten seconds.
         #expect(driver.ask("poll", 1, for: id) == [poll])

@@ -84,7 +84,7 @@ struct EngineServerOutputTests {
         let otherID = other.openPolling()
         _ = other.poll(otherID, 1)
         #expect(other.writeClose(code: 1012) && other.server.needsFlush)
-        #expect(other.flush() == ["respond 1: 1", "resume 100", "end 100: 1012"])
+        #expect(other.flush() == ["respond 1: 400 Session ID unknown", "end 100: 1012"])
         #expect(other.post(otherID, 2, "6") == ["respond 2: 400 Session ID unknown, close"])
     }
 

@@ -137,7 +137,7 @@ struct EngineServerRequestTests {
         let id = driver.openPolling()
         _ = driver.poll(id, 1)
         _ = driver.write("4a")
-        #expect(driver.drop(100) == ["respond 1: 4a + 1", "resume 100"])
+        #expect(driver.drop(100) == ["respond 1: 4a", "resume 100"])
         #expect(driver.server.session(id) == nil && driver.server.requests.isEmpty)
         #expect(driver.flush() == [])
     }
@@ -231,8 +231,8 @@ struct EngineServerRequestTests {
             ("7.70000.x", ["respond 1: 400 Session ID unknown"]),
             ("8.0.x", ["respond 1: 400 Session ID unknown"]),
             ("x", ["respond 1: 400 Session ID unknown"]),
-            ("9.4.x", ["to 9.4: ask poll #1 1 9.4.x -\n"]),
-            ("9.70000.x", ["to 9.65535: ask poll #1 1 9.70000.x -\n"]),
+            ("9.4.x", ["to 9.4: ask poll #1 1 9.4.x - report\n"]),
+            ("9.70000.x", ["to 9.65535: ask poll #1 1 9.70000.x - report\n"]),
         ] as [(String, [String])])
     func routes(_ sid: String, _ lines: [String]) throws {
         var driver = EngineServerDriver()

@@ -5,8 +5,8 @@ import SeededRandom
 @testable import EngineTransport
 
 /// Two nodes with two loops each, and one client whose requests arrive at any of them. Messages
-/// between nodes are delayed and lost, but keep their order, as with Redis Pub/Sub. Both sides
-/// number their messages.
+/// between nodes are delayed and lost, but keep their order, as with Redis Pub/Sub. A node that
+/// only forwards ends now and then, and a proxy repeats the poll. Both sides number their messages.
 struct EngineServerSimulation {
     private struct Place: Hashable {
         let node: UInt64
@@ -27,6 +27,7 @@ struct EngineServerSimulation {
     }
 
     private var random: SeededGenerator
+    private let settings: EngineSettings
     private var loops: [Place: SimulatedEngineLoop] = [:]
     private var now: Int64 = 0
 
@@ -39,6 +40,9 @@ struct EngineServerSimulation {
     private var connectionCount = 0
     private var connections: [SocketToken: Place] = [:]
     private var poll: SocketToken?
+    /// Whether every poll has a mark of its own. If not, the nodes report the arrival of answers.
+    private let hasMarks: Bool
+    private var (pollCount, repeats) = (UInt64(0), 0)
     private var post: SocketToken?
     private var incompletePost: SocketToken?
     private var upgrade = ClientUpgrade.none
@@ -56,18 +60,23 @@ struct EngineServerSimulation {
     private(set) var failure: String?
     private(set) var lostMessages = 0
     private(set) var hasMoved = false
+    private(set) var killedForwarders = 0
     var isUpgraded: Bool { if case .done = self.upgrade { true } else { false } }
 
     init(seed: UInt64) {
         self.random = SeededGenerator(seed: seed)
-        let settings = EngineSettings(
+        self.hasMarks = self.random.happens(perMille: 500)
+        self.settings = EngineSettings(
             pingInterval: 5000, pingTimeout: 10_000_000,
             answerPackets: self.random.number(2...16), answerBytes: self.random.number(1...200),
             upgradeTimeout: 60_000)
-        for place in Self.places {
-            self.loops[place] = SimulatedEngineLoop(
-                settings, node: place.node, loop: place.loop, loops: 2, seed: self.random.next())
-        }
+        for place in Self.places { self.start(place) }
+    }
+
+    private mutating func start(_ place: Place) {
+        self.loops[place] = SimulatedEngineLoop(
+            self.settings, node: place.node, loop: place.loop, loops: 2, seed: self.random.next())
+        self.loops[place]?.now = self.now
     }
 
     /// Runs random steps, delivers everything, and ends the session.
@@ -123,6 +132,7 @@ struct EngineServerSimulation {
                 self.collect(place)
             }
         case 6: self.advance(Int64(self.random.number(1...300)))
+        case 7: if self.random.happens(perMille: 600) { self.killForwarder() }
         default: self.sendFromClient()
         }
     }
@@ -180,13 +190,20 @@ struct EngineServerSimulation {
 
     private mutating func advance(_ time: Int64) {
         self.now += time
+        for place in Self.places { self.loops[place]?.now = self.now }
+        // A loop reads what has arrived before it ticks.
+        self.deliver { [now] in $0.due <= now }
         for place in Self.places {
-            self.loops[place]?.now = self.now
             self.loops[place]?.tick()
             self.collect(place)
         }
-        let due = self.messages.filter { $0.due <= self.now }
-        self.messages.removeAll { $0.due <= self.now }
+    }
+
+    private mutating func deliver(
+        _ isDue: ((due: Int64, from: UInt64, to: Place, text: String)) -> Bool
+    ) {
+        let due = self.messages.filter(isDue)
+        self.messages.removeAll(where: isDue)
         for message in due {
             guard let decoded = EngineNodeMessage(message.text) else {
                 return self.check(false, "a node has sent \(message.text)")
@@ -200,7 +217,10 @@ struct EngineServerSimulation {
 
     /// Loses a message at most twice in a row, because a session survives no more.
     private mutating func transmit(_ text: String, from node: UInt64, to place: Place) {
-        if self.losses[text, default: 0] < 2, self.random.happens(perMille: 200) {
+        // Without the report, packets would come twice.
+        if self.losses[text, default: 0] < 2, !text.hasPrefix("ask arrived"),
+            self.random.happens(perMille: 200)
+        {
             self.losses[text, default: 0] += 1
             self.lostMessages += 1
             return
@@ -212,12 +232,33 @@ struct EngineServerSimulation {
         self.messages.append((due, node, place, text))
     }
 
+    /// The node through which the client polls ends and starts again. What it has sent arrives. The
+    /// poll is repeated at any node.
+    private mutating func killForwarder() {
+        guard let session = self.session, let home = self.sessions.first, self.upgrade == .none,
+            let poll = self.poll, let node = self.connections[poll]?.node, node != home.place.node,
+            self.post.flatMap({ self.connections[$0]?.node }) != node,
+            self.repeats < EngineSession.repeatLimit
+        else { return }
+        self.deliver { $0.from == node }
+        // Without marks, a poll that waits cannot be distinguished from a second one.
+        let requests = self.loops[home.place]?.server.sessions[home.session]?.inbound.values
+        let isWaiting = requests?.contains { $0.kind == .poll && $0.reply == nil } ?? false
+        guard self.poll == poll, self.hasMarks || !isWaiting else { return }
+        self.killedForwarders += 1
+        self.messages.removeAll { $0.to.node == node }
+        for place in Self.places where place.node == node { self.start(place) }
+        self.requests[poll] = nil
+        self.send(.poll(session), isRepeated: true)
+    }
+
     // MARK: The client's side
 
     /// Sends a request to any loop of any node.
     @discardableResult
     private mutating func send(
-        _ request: EngineRequest, body: [UInt8] = [], isWhole: Bool = true
+        _ request: EngineRequest, body: [UInt8] = [], isWhole: Bool = true,
+        isRepeated: Bool = false
     ) -> SocketToken {
         let place = self.random.pick(Self.places) ?? Self.places[0]
         self.connectionCount += 1
@@ -226,23 +267,31 @@ struct EngineServerSimulation {
         self.requests[token] = (request, body)
         switch request {
         case .handshake: break
-        case .poll: self.poll = token
+        case .poll:
+            self.poll = token
+            if !isRepeated { self.pollCount += 1 }
+            self.repeats = isRepeated ? self.repeats + 1 : 0
         case .post:
             self.post = token
             if !isWhole { self.incompletePost = token }
         case .upgrade: self.upgrade = .opening(token)
         }
-        self.loops[place]?.receive(request, on: token, body: body, isWhole: isWhole)
+        let proof = self.proof
+        self.loops[place]?.receive(
+            request, on: token, body: body, isWhole: isWhole, proof: proof)
         self.collect(place)
         return token
     }
 
+    private var proof: EnginePollProof { self.hasMarks ? .otherMark(self.pollCount) : .nextPoll }
     private var requests: [SocketToken: (EngineRequest, [UInt8])] = [:]
 
     private mutating func moved(_ token: SocketToken, to place: Place) {
         guard let (request, body) = self.requests[token] else { return }
         self.incompletePost = self.incompletePost == token ? nil : self.incompletePost
-        self.loops[place]?.receive(request, on: token, body: body, isWhole: true)
+        let proof = self.proof
+        self.loops[place]?.receive(
+            request, on: token, body: body, isWhole: true, proof: proof)
         self.collect(place)
     }
 

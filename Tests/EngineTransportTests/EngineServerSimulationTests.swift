@@ -14,18 +14,22 @@ struct EngineServerSimulationTests {
         }
     }
 
-    @Test("are tried with lost messages, upgrades and moves to another node")
+    @Test("are tried with lost messages, ended forwarders, upgrades and moves to another node")
     func coverage() {
-        var (lost, upgraded, moved) = (0, 0, 0)
+        var (lost, killed, upgraded, moved) = (0, 0, 0, 0)
         for seed in UInt64(0)..<20 {
             var simulation = EngineServerSimulation(seed: seed)
             simulation.run(steps: 400)
             lost += simulation.lostMessages
+            killed += simulation.killedForwarders
             upgraded += simulation.isUpgraded ? 1 : 0
             moved += simulation.hasMoved ? 1 : 0
         }
         #expect(
-            lost > 100 && upgraded > 5 && upgraded < 20 && moved > 3,
-            "\(lost) messages were lost, \(upgraded) sessions upgraded, and \(moved) moved")
+            lost > 100 && killed > 20 && upgraded > 5 && upgraded < 20 && moved > 3,
+            """
+            \(lost) messages were lost, \(killed) forwarders ended, \(upgraded) sessions \
+            upgraded, and \(moved) moved
+            """)
     }
 }

@@ -77,12 +77,13 @@ struct SimulatedEngineLoop {
     }
 
     mutating func receive(
-        _ request: EngineRequest, on token: SocketToken, body: [UInt8], isWhole: Bool
+        _ request: EngineRequest, on token: SocketToken, body: [UInt8], isWhole: Bool,
+        proof: EnginePollProof
     ) {
         func described(_ id: EngineSessionID) -> EngineSessionRequest {
             EngineSessionRequest(
                 for: id, on: token, by: .noToken,
-                owner: EngineSessionOwner(tenant: "t", user: nil), canMove: true)
+                owner: EngineSessionOwner(tenant: "t", user: nil), proof: proof, canMove: true)
         }
         switch request {
         case .handshake:

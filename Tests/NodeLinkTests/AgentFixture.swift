@@ -153,6 +153,7 @@ final class RecordingReceiver: RelayReceiver {
     func rejoin(as incarnation: UInt64, in view: View) {
         self.add("rejoin as \(incarnation) in \(view.number)")
     }
+    func evictionChanged(isEvicted: Bool) { self.add("evicted: \(isEvicted)") }
     func messagesMayBeLost() { self.add("messages lost") }
     func storeMayHaveLostData(on loop: Int) { self.add("store \(loop) lost data") }
     func linkProblemChanged(_ reason: String?) { self.add("problem \(reason ?? "solved")") }

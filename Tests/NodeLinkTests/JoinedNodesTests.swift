@@ -106,6 +106,8 @@ extension AgentSuites {
             #expect(await self.ask("node") == "answers node")
             // A recorded question may be asked again, because it only reads.
             #expect(await self.ask("node") == "answers node")
+            #expect(await self.ask("membership") == #"{"is_member":true}"#)
+            #expect(await self.ask("membership", from: 3) == #"{"is_member":false}"#)
             #expect(await self.ask("drain") == "The node does not answer \"drain\" here.")
             #expect(
                 await self.ask("node", from: 3) == "The sender is not in this node's view.")

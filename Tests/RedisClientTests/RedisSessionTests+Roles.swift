@@ -30,25 +30,31 @@ extension RedisSessionTests {
         _ = fixture.flushCommands()
         #expect(
             fixture.receive("+OK\r\n-READONLY x\r\n-READONLY x\r\n") == [
-                "1: OK", "2: \(RedisError.readOnly)",
+                "1: OK", "2: \(RedisError.readOnly)", "3: \(RedisError.readOnly)",
                 "unavailable \(RedisOutage.refused(.readOnly))",
-                "3: \(RedisError.connectionLost(mayBeExecuted: true))",
             ])
     }
 
     @Test(
-        "to a server by name is closed when the server becomes a replica"
+        "to a server by name is closed when the server becomes a replica, after its last replies"
     )
     func demotedMaster() throws {
         var fixture = try RedisSessionFixture()
         fixture.connect()
-        fixture.send(1, "SET")
-        fixture.send(2, "SET")
+        for tag in 1...4 { fixture.send(UInt64(tag), "SET") }
         _ = fixture.flushCommands()
         #expect(
             fixture.receive("-READONLY x\r\n-READONLY x\r\n") == [
-                "1: \(RedisError.readOnly)", "unavailable \(RedisOutage.refused(.readOnly))",
-                "2: \(RedisError.connectionLost(mayBeExecuted: true))",
+                "1: \(RedisError.readOnly)", "2: \(RedisError.readOnly)",
+            ])
+        // Nothing more is sent to it. What it has executed must count as lost.
+        fixture.send(5, "SET")
+        #expect(!fixture.session.hasUnsent)
+        #expect(
+            fixture.receive("+OK\r\n-READONLY x\r\n") == [
+                "3: \(RedisError.connectionLost(mayBeExecuted: true))",
+                "4: \(RedisError.readOnly)", "unavailable \(RedisOutage.refused(.readOnly))",
+                "5: \(RedisError.connectionLost(mayBeExecuted: false))",
             ])
     }
 

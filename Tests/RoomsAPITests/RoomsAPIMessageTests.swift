@@ -110,6 +110,25 @@ struct RoomsAPIMessageTests {
     }
 
     @Test(
+        "says what has become of a change that the store did not accept",
+        arguments: [
+            (.patch, "/1", #"{"content":"x"}"#), (.delete, "/1", ""),
+            (.put, "/1/reactions/%F0%9F%91%8D", ""), (.put, "/1/pin", ""), (.delete, "/1/pin", ""),
+        ] as [(HTTPMethod, String, String)])
+    func failedChange(_ method: HTTPMethod, _ path: String, _ body: String) async throws {
+        for (error, outcome) in [
+            (ChatError.unavailable, "refused"), (.rejected, "refused"),
+            (.outcomeUnknown, "unknown"),
+        ] {
+            let node = ScriptedNode { _, _, _ in .failed(error) }
+            let answer = try await node.response(
+                method, Self.messages + path, body, .token("ann"))
+            #expect(answer.status == 503 && answer.body["outcome"] == outcome, "\(answer)")
+            #expect(answer.error == error.description)
+        }
+    }
+
+    @Test(
         "rejects an invalid send, names the field, and says that the message is refused",
         arguments: [
             (#"{}"#, .token("ann"), 400, "content: is missing"),

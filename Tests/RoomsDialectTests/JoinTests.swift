@@ -225,7 +225,7 @@ struct JoinTests {
         #expect(
             probe.answer(.failed(.unavailable)) == [
                 "unsubscribe tenant/r",
-                RoomsFrame.refusal(1, "the message could not be stored; try again"),
+                RoomsFrame.refusal(1, "this could not be stored; try again"),
             ])
         _ = probe.join("r")
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)

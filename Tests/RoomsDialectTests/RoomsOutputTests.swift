@@ -192,9 +192,19 @@ struct RoomsOutputTests {
             _ = probe.emit(event, argument, ack: 5)
             #expect(
                 probe.answer(.failed(.unavailable)) == [
-                    RoomsFrame.refusal(5, "the message could not be stored; try again")
+                    RoomsFrame.refusal(5, "this could not be stored; try again")
                 ])
         }
+        // An error of the store says what has become of the change.
+        _ = probe.emit("pin", #"{"room_id":"r","message_id":"4"}"#, ack: 6)
+        #expect(
+            probe.answer(.failed(.outcomeUnknown)) == [
+                #"""
+                436[{"ok":false,\#
+                "error":"it is unknown whether this was stored; try again with the same id",\#
+                "outcome":"unknown"}]
+                """#
+            ])
     }
 
     @Test("report where the history is truncated")

@@ -72,7 +72,7 @@ struct DamagedRedisTests {
         try alice.sendMessage("meanwhile", as: "meanwhile")
         let refusal = try alice.next("message.failed")
         #expect(refusal["local_id"] == "meanwhile")
-        #expect(refusal["error"] == "the message could not be stored; try again")
+        #expect(refusal["error"] == "this could not be stored; try again")
 
         try self.damage { $0[flipped - 1] ^= 0x40 }
         try self.redis.restart()

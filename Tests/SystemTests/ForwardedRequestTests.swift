@@ -265,6 +265,42 @@ struct ForwardedRequestTests {
             },
         ]
 
+    @Test("is repeated after its node was killed, and gets the message that was on its way")
+    func killedForwarder() throws {
+        let cluster = try LocalCluster(["3"])
+        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        let home = cluster.nodes[0]
+        for (other, mark) in zip(cluster.nodes.dropFirst(), ["", "&t=Pz1"]) {
+            let ann = try PollingClient(port: home.port)
+            try ann.connectNamespace(
+                token: ConfabServer.token(for: "ann", conversations: ["r"], secret: secret))
+            try ann.post(#"421["join_room",{"room_id":"r"}]"#)
+            while try !ann.packets(1)[0].hasPrefix("431") {}
+            var forwarded = ann.throughNode(atPort: other.port)
+            forwarded.query = mark
+            let poll = try forwarded.beginPoll()
+            // Their answers come after the node has forwarded the poll.
+            for _ in 0..<2 { try #require(try forwarded.post("6").body == "ok") }
+            kill(other.process, SIGKILL)
+            #expect(poll.readToEnd())
+            let reply = try HTTPReply.post(
+                "/api/conversations/r/messages", #"{"content":"through \#(other.name)"}"#,
+                port: home.port,
+                fields: [
+                    "Authorization": "Bearer "
+                        + ConfabServer.token(for: "bob", conversations: ["r"], secret: secret),
+                    "Content-Type": "application/json",
+                ])
+            try #require(reply.status == 201, "\(reply)")
+            // Their answers come after the session has got the message.
+            for _ in 0..<2 { try #require(try ann.post("6").body == "ok") }
+            var repeated = ann
+            repeated.query = mark
+            let packets = try repeated.packets(1)
+            #expect(packets[0].contains("through \(other.name)"), "\(packets)")
+        }
+    }
+
     @Test("gets the same status, fields and body as at the session's node")
     func sameResponses() throws {
         let cluster = try LocalCluster(["2"])

@@ -109,7 +109,7 @@ struct LostDatabaseTests {
             let errorText = try participant.refusal(after: participants.count)
             // If the machine pauses for 5 s, the outcome is unknown.
             #expect(
-                errorText.hasPrefix("the message could not be stored")
+                errorText.hasPrefix("this could not be stored")
                     || errorText.hasPrefix("it is unknown"), "\(errorText)")
         }
         let created = try HTTPReply.post(

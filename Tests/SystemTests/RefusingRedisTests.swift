@@ -60,7 +60,7 @@ struct RefusingRedisTests {
             }
             #expect(
                 failed["error"]
-                    == "the message could not be stored, because the store takes no writes; "
+                    == "this could not be stored, because the store takes no writes; "
                     + "try again"
             )
         }
@@ -85,6 +85,28 @@ struct RefusingRedisTests {
                 "before 0", "before 1", "after 0", "after 1",
             ])
         #expect(try !self.redis.execute("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
+    }
+
+    @Test("all writes because it is a replica refuses every send, however many are in flight")
+    func replica() throws {
+        let clients = try ["alice", "bob"].enumerated().map {
+            try self.nodes[$0.offset].connect($0.element)
+        }
+        for (number, client) in clients.enumerated() { try client.post("before \(number)") }
+        try self.redis.execute("REPLICAOF", "127.0.0.1", "1")
+        for (number, client) in clients.enumerated() {
+            for send in 1...4 { try client.sendMessage("meanwhile", as: "m\(number)-\(send)") }
+        }
+        for client in clients {
+            for _ in 1...4 { #expect(try client.next("message.failed")["outcome"] == "refused") }
+        }
+        try self.redis.execute("REPLICAOF", "NO", "ONE")
+        for (number, client) in clients.enumerated() {
+            try Deadline.wait(for: "a stored message") {
+                (try? client.post("after \(number)")).map { _ in }
+            }
+        }
+        #expect(try !clients[0].wholeHistory().contains { $0["content"] == "meanwhile" })
     }
 
     @Test("the view's key is logged, and messages continue")

@@ -137,6 +137,33 @@ struct StockRoomsClientTests {
             })
     }
 
+    @Test(
+        "that polls comes back after its node drains",
+        arguments: StockRoomsKind.allCases)
+    func drain(_ kind: StockRoomsKind) throws {
+        let system = try DeployedSystem(.cluster)
+        let cluster = try #require(system.cluster)
+        let browser = kind == .browser ? try Browser() : nil
+        let client = try self.client("ann", kind, .polling, system, browser)
+        try client.wait(for: "connected")
+        #expect(try client.call("join_room", #"{"room_id":"one"}"#).bool("ok") == true)
+        for (number, node) in cluster.nodes.enumerated() {
+            kill(node.process, SIGTERM)
+            try cluster.awaitRestart(of: node)
+            // The session was at one of the nodes that have drained so far.
+            try Deadline.wait(for: "a request to be answered", within: .seconds(60)) {
+                let data =
+                    #"{"room_id":"one","content":"\#(number)","local_id":"\#(number)"}"#
+                return (try? client.call("send_message", data))?.bool("ok") == true
+            }
+        }
+        try client.wait(for: "disconnected")
+        #expect(try client.lines.count { $0.hasPrefix("connected") } > 1)
+        try Deadline.wait(for: "every message") {
+            try client.deliveredContents(in: "one") == ["0", "1", "2"]
+        }
+    }
+
     @Test("recovers after a broken connection and after a node was killed")
     func recovery() throws {
         let system = try DeployedSystem(.cluster)

@@ -209,8 +209,8 @@ extension ChatBridge {
             self.broadcast(event, to: feed, context: context)
             if case .left(let member, _) = event { self.removeMember(member.user, from: feed) }
             if let context { self.handleAnswer(context, event.answer, isDelivered: true) }
-        case .answer(let context, let answer, let isDelivered):
-            self.handleAnswer(context, answer, isDelivered: isDelivered)
+        case .answer(let context, let answer, let isDelivered, let isLate):
+            self.handleAnswer(context, answer, isDelivered: isDelivered, isLate: isLate)
         case .page(let context, let page):
             self.handlePageReply(context, page)
         case .pageFailed(let context):
@@ -218,10 +218,12 @@ extension ChatBridge {
         }
     }
 
-    /// - Parameter isDelivered: whether the feed delivers the answer's event. Only subscribers get
-    ///   that event.
+    /// - Parameters:
+    ///   - isDelivered: whether the feed delivers the answer's event. Only subscribers get that
+    ///     event.
+    ///   - isLate: whether the feed delivers it later than an answer may come.
     private mutating func handleAnswer(
-        _ context: RequestContextID, _ answer: ChatAnswer, isDelivered: Bool
+        _ context: RequestContextID, _ answer: ChatAnswer, isDelivered: Bool, isLate: Bool = false
     ) {
         guard let requestContext = self.requestContexts.remove(context) else { return }
         switch requestContext.kind {
@@ -230,6 +232,10 @@ extension ChatBridge {
                 return
             }
             webSocket.unansweredCommandCount -= 1
+            var answer = answer
+            if isLate, webSocket.session?.isAnsweredByEvent(tag) == true {
+                answer = .failed(.outcomeUnknown)
+            }
             if case .failed(let error) = answer {
                 let conversation = webSocket.subscriptions.first { $0.feed == feed }?.conversation
                 self.context.logRejected(error, connection, webSocket, in: conversation)

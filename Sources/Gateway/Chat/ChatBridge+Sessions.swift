@@ -32,7 +32,7 @@ extension ChatBridge {
             webSocket.content == .frames
             ? self.context.now.after(self.context.live.limits.ping) : 0
         // The connection came from another loop after this loop's drain had set the deadlines.
-        if self.context.isDraining { webSocket.drainAt = self.context.now.monotonic + 1 }
+        if self.context.refusesClients { webSocket.drainAt = self.context.now.monotonic + 1 }
         connection.deadline = 0
         self.pool.recordActivity(connection)
         self.pool.scheduleTimer(connection)

@@ -132,7 +132,9 @@ extension LoopState {
         }
         return EngineSessionRequest(
             for: id, on: connection.token, by: try self.http.requestIdentity(span),
-            owner: self.sessionOwner(id), canMove: self.pool.canMove(connection))
+            owner: self.sessionOwner(id),
+            proof: EngineRequest.proof(in: span.extracting(self.http.head.query ?? 0..<0)),
+            canMove: self.pool.canMove(connection))
     }
 
     /// Passes a request to the server. If another loop of this node has the session, the connection

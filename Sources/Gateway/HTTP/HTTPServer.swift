@@ -222,9 +222,10 @@ struct HTTPServer {
         let status = self.context.shared.health.status
         // The node may hand over its shards before this loop drains.
         let isDraining = self.context.isDraining || status == .draining
-        guard isDraining || status == .starting || connection.exceededLimit != nil else {
-            return nil
-        }
+        guard
+            isDraining || self.context.isEvicted || status == .starting
+                || connection.exceededLimit != nil
+        else { return nil }
         switch route.whileUnavailable {
         case .answer: return nil
         case .answerSessions:
@@ -234,6 +235,7 @@ struct HTTPServer {
         case .refuse: break
         }
         if isDraining { return .nodeDraining }
+        if self.context.isEvicted { return .nodeEvicted }
         return status == .starting ? .nodeStarting : connection.exceededLimit?.refusal
     }
 

@@ -14,6 +14,8 @@ enum RefusalReason: String, CaseIterable, Sendable {
     case permission
     case starting
     case draining
+    /// Other nodes have evicted the node, which cannot reach Redis.
+    case evicted
     /// The node has all the connections that it may have.
     case connectionLimit = "connection_limit"
     /// The client's address has all the connections that it may have.
@@ -50,6 +52,7 @@ enum RefusalReason: String, CaseIterable, Sendable {
         case .originRefused, CrossOrigin.refusal: self = .origin
         case .nodeStarting: self = .starting
         case .nodeDraining: self = .draining
+        case .nodeEvicted: self = .evicted
         case .nodeFull: self = .connectionLimit
         case .addressFull: self = .addressLimit
         case .tooManyConnects: self = .connectRate
@@ -87,6 +90,7 @@ extension HTTPError {
         .forbidden, "Pages of this origin may not connect; see --origins.")
     static let nodeStarting = unavailable("The node is starting; connect again.")
     static let nodeDraining = unavailable("The node is draining; connect again.")
+    static let nodeEvicted = unavailable("The node has lost its cluster; connect again.")
     static let nodeFull = unavailable("The node has all the connections it may have.")
     static let addressFull = unavailable("This address has all the connections it may have.")
     static let tooManyConnects = unavailable("Too many clients connect at once; come again.")

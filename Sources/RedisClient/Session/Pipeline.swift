@@ -59,6 +59,8 @@ struct Pipeline {
     var first: Command? { self.commands.first }
     /// The offset behind everything written.
     var end: UInt64 { self.sendBuffer.end }
+    /// The offset behind everything sent.
+    var sentEnd: UInt64 { self.sendBuffer.sent }
 
     // MARK: Writing
 

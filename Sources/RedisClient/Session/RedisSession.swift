@@ -22,6 +22,9 @@ struct RedisSession {
     private var handshake: RedisHandshake
     private var pipeline: Pipeline
     private var unreportedOutage: RedisOutage?
+    /// The server has replied that it is no master. Nothing more is sent to it, and the connection
+    /// ends after the replies to what was sent before this offset.
+    private var demotion: (outage: RedisOutage, sentEnd: UInt64)?
     /// Commands that end before this offset were sent before the scripts were reloaded.
     private var scriptsReloadedEnd: UInt64 = 0
     private var lastReceivedAt = MonotonicTime(nanoseconds: .min)
@@ -125,6 +128,7 @@ struct RedisSession {
             if now.since(since) >= self.settings.longestRetryWait { self.backoff.reset() }
         }
         self.unreportedOutage = self.explanation(of: outage)
+        self.demotion = nil
         self.isInTLSHandshake = false
         self.state = .disconnected(retryAt: now.advanced(by: self.backoff.next()))
     }
@@ -234,7 +238,7 @@ struct RedisSession {
     var hasUnsent: Bool {
         switch self.state {
         case .handshaking: self.handshake.output.unsentCount > 0
-        case .ready: self.pipeline.hasUnsent
+        case .ready: self.demotion == nil && self.pipeline.hasUnsent
         case .disconnected, .connecting, .closed: false
         }
     }
@@ -321,9 +325,17 @@ struct RedisSession {
                     : .reply(.malformed("a reply without a command")), now: now)
             return nil
         }
-        defer { self.pipeline.free(command) }
+        defer {
+            self.pipeline.free(command)
+            if let demotion, self.pipeline.first?.end ?? .max > demotion.sentEnd {
+                self.disconnect(demotion.outage, now: now)
+            }
+        }
         guard reply.kind == .error else {
-            return command.isFromUser ? .reply(reply, tag: command.tag) : nil
+            guard command.isFromUser else { return nil }
+            return self.demotion == nil
+                ? .reply(reply, tag: command.tag)
+                : .failed(.connectionLost(mayBeExecuted: true), tag: command.tag)
         }
         let error = RedisError(reply: reply.bytes)
         switch command.kind {
@@ -333,11 +345,14 @@ struct RedisSession {
                 return .notExecuted(
                     self.pipeline.extractForRedirection(command, from: start), error)
             }
-            // Commands in flight must count as lost: the server never was the master, or no longer
-            // is. A new connection may reach the master, through the sentinels or through the
-            // server's name.
-            if self.serverRole != .clusterNode, error == .readOnly || error == .masterDown {
-                self.disconnect(.refused(error), now: now)
+            // Commands in flight must count as lost if the server executes them: it never was the
+            // master, or no longer is. Those that it refuses too have certainly changed nothing. A
+            // new connection may reach the master, through the sentinels or through the server's
+            // name.
+            if self.serverRole != .clusterNode, self.demotion == nil,
+                error == .readOnly || error == .masterDown
+            {
+                self.demotion = (.refused(error), self.pipeline.sentEnd)
             }
             return .failed(error, tag: command.tag)
         case .ping, .ignored:

@@ -193,7 +193,7 @@ struct ChatsClientTests {
         _ = fixture.type("one")
         let error =
             #"""
-            {"type":"error","data":{"message":"the message could not be stored; try again",\#
+            {"type":"error","data":{"message":"this could not be stored; try again",\#
             "request":"newMessage","local_id":"id-1"}}
             """#
         #expect(fixture.receive(error) == [])
