@@ -52,8 +52,9 @@ struct EngineServerInboundTests {
         "is a POST: it has the effects of a local one",
         arguments: [
             ("4a\u{1E}4b", ["message 100: a", "message 100: b"], "taken\n", []),
-            ("6", [], "taken\n", []),
-            ("1", [], "taken\n", ["end 100: 1001"]), ("6\u{1E}1", [], "taken\n", ["end 100: 1001"]),
+            ("6", ["control 100"], "taken\n", []),
+            ("1", [], "taken\n", ["end 100: 1001"]),
+            ("6\u{1E}1", ["control 100"], "taken\n", ["end 100: 1001"]),
             ("abc", [], "refused\n400 3", ["end 100: 1002"]),
             ("", [], "refused\n400 3", ["end 100: 1002"]),
             ("2", [], "refused\n400 3", ["end 100: 1002"]),
@@ -151,7 +152,9 @@ struct EngineServerInboundTests {
             #expect(driver.ask(kind, 1, "6") == [])
         }
         for kind in ["began", "poll", "probe"] { #expect(driver.ask(kind, 2, "6") == []) }
-        #expect(driver.ask("post", 2, "6") == [Self.reply(2, "taken\n"), "resume 100"])
+        #expect(
+            driver.ask("post", 2, "6")
+                == ["control 100", Self.reply(2, "taken\n"), "resume 100"])
     }
 
     // MARK: Refusals
@@ -243,7 +246,9 @@ struct EngineServerInboundTests {
         #expect(driver.server.sessions[SocketToken(100)]?.inbound.count == 3)
         #expect(driver.tick(after: 1) == [] && driver.updates == 1)
         #expect(driver.server.sessions[SocketToken(100)]?.inbound.isEmpty == true)
-        #expect(driver.ask("post", 1, "6") == [Self.reply(1, "taken\n"), "resume 100"])
+        #expect(
+            driver.ask("post", 1, "6")
+                == ["control 100", Self.reply(1, "taken\n"), "resume 100"])
     }
 
     @Test("is answered when the connection of the session is dropped")

@@ -156,7 +156,7 @@ struct EngineServerOutputTests {
         }
         retain(30)
         #expect(driver.postHead(id, 1, bytes: 30) == ["receive body 1"])
-        #expect(driver.body("6", 1) == ["respond 1: ok"])
+        #expect(driver.body("6", 1) == ["control 100", "respond 1: ok"])
         retain(1)
         #expect(driver.postHead(id, 2, bytes: 1) == ["respond 2: 413 Payload too large, close"])
         #expect(
@@ -165,7 +165,7 @@ struct EngineServerOutputTests {
             ])
         let removed = driver.server.removeUnread(of: session)
         #expect(driver.postHead(id, 3, bytes: 1) == ["receive body 3"])
-        #expect(driver.body("6", 3) == ["respond 3: ok"])
+        #expect(driver.body("6", 3) == ["control 100", "respond 3: ok"])
         driver.server.returnUnread(removed[...], to: session)
         #expect(driver.postHead(id, 4, bytes: 1) == ["respond 4: 413 Payload too large, close"])
     }

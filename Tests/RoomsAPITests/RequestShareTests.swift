@@ -80,10 +80,8 @@ struct RequestShareTests {
     /// Requests that belong to no user, and the status of their answers.
     private static let ownerlessRequests: [(head: String, status: Int)] = [
         ("GET /api/live", 200), ("GET /api/health", 200), ("GET /nothing", 404),
-        (
-            "OPTIONS \(ServedNode.root)", 204
-        ), ("GET /socket.io/?EIO=4&transport=polling&sid=none", 400),
-        ("GET /ws/?token=invalid", 426),
+        ("OPTIONS \(ServedNode.root)", 204),
+        ("GET /socket.io/?EIO=4&transport=polling&sid=none", 400),
     ]
 
     @Test(
