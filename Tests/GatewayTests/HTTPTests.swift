@@ -29,6 +29,7 @@ struct HTTPTests {
 
     init() throws {
         self.node = try TestNode { setup in
+            setup.live.limits.allowEverything()
             setup.live.limits.bodyBytes = 2000
             setup.live.limits.headerBytes = 4096
             setup.routes = [.api("/api/notes", Notes())]
