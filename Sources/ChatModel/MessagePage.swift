@@ -64,7 +64,7 @@ extension Message {
 public struct MessagePage: Sendable {
     public var messages: [Message]
     /// Whether the range has more messages than the page: older ones, or newer ones if the page
-    /// begins with the oldest. Of a page of amended messages: whether there are later changes.
+    /// begins with the oldest. A page of amended messages has more if there are later changes.
     public var hasMore = false
     /// Messages that were amended since the requested revision, in the order of their last changes.
     /// A reader that gets only the first of them continues after the last one's revision. Empty for

@@ -65,3 +65,24 @@ extension ConversationsSession {
         }
     }
 }
+
+extension ConversationsSession.ConversationsRequestKind {
+    /// The name of the requested action in the protocol.
+    var action: ByteString? {
+        switch self {
+        case .enter: "connect"
+        case .send: "send_message"
+        case .edit: "edit_message"
+        case .delete: "delete_message"
+        case .read: "read"
+        case .typing: "typing"
+        case .fetch, .fetchAfter: "fetch_messages"
+        case .react: "react"
+        case .pin: "pin"
+        case .unpin: "unpin"
+        case .pins: "pins"
+        case .search: "search"
+        case .receipts: "receipts"
+        }
+    }
+}

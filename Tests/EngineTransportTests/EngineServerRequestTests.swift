@@ -148,7 +148,10 @@ struct EngineServerRequestTests {
         "receives a POST: its messages come before the answer",
         arguments: [
             ("4hello", ["message 100: hello", "respond 2: ok"]),
-            ("4a\u{1E}4\u{1E}6", ["message 100: a", "message 100: ", "control 100", "respond 2: ok"]),
+            (
+                "4a\u{1E}4\u{1E}6",
+                ["message 100: a", "message 100: ", "control 100", "respond 2: ok"]
+            ),
             ("6", ["control 100", "respond 2: ok"]),
             ("bAQID", ["binary 100", "respond 2: ok"]),
             ("1", ["respond 2: ok", "respond 1: 6", "resume 100", "end 100: 1001"]),

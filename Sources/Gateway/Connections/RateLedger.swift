@@ -10,7 +10,7 @@ import Synchronization
 final class RateLedger: Sendable {
     private struct State {
         var users = RateTable<LimitKey>()
-        /// Of the requests of addresses that count for no user.
+        /// For requests that count for no user, but for their address.
         var requests = RateTable<IPAddress>()
         /// For requests that come from no loop.
         var limits: Limits

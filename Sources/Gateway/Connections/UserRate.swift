@@ -7,9 +7,9 @@ import Synchronization
 final class UserRate: Sendable {
     private struct State {
         var messages: TokenBucket
-        /// Of new WebSockets and sessions, so that a client that has just connected may send.
+        /// For new WebSockets and sessions, so that a client that has just connected may send.
         var connects: TokenBucket
-        /// Of pages of replays, which cost a quarter of a message each.
+        /// For pages of replays, which cost a quarter of a message each.
         var replays: TokenBucket
         var storage: StorageAllowance
     }
