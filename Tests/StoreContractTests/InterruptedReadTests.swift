@@ -23,7 +23,7 @@ struct InterruptedReadTests {
             .numbers(of: [ann], tenant: "acme"),
         ]
         func executedScripts() throws -> Int {
-            let line = try server.execute("INFO", "commandstats").split(separator: "\n")
+            let line = try server.execute("INFO", "commandstats").split(whereSeparator: \.isNewline)
                 .first { $0.hasPrefix("cmdstat_evalsha:") }
             return line?.firstMatch(of: /calls=([0-9]+)/).flatMap { Int($0.1) } ?? 0
         }
