@@ -159,6 +159,8 @@ struct StockRoomsClientTests {
         }
         try client.wait(for: "disconnected")
         #expect(try client.lines.count { $0.hasPrefix("connected") } > 1)
+        // The Python client has no recovery: it would have to join the room again.
+        guard kind == .browser else { return }
         try Deadline.wait(for: "every message") {
             try client.deliveredContents(in: "one") == ["0", "1", "2"]
         }
