@@ -107,6 +107,8 @@ class StoryTests(PageTest):
         room = self.server.create()
         context = self.context()
         ann = self.enter(room, context=context)
+        self.server.fill(room, ["seen"])
+        self.wait(ann, f"localStorage.getItem('confab.seen.{room}') === '1'")
         self.server.kill()
         say(ann, "written before the page closed")
         ann.wait_for_selector(".row.sending")
@@ -119,7 +121,8 @@ class StoryTests(PageTest):
         self.server.start()
         again = self.page(f"/conversation/{room}", context=context)
         again.wait_for_selector(".row.sent:has-text('written before'), .row.delivered, .row.read")
-        self.assertEqual(texts(again), ["written before the page closed"])
+        self.assertEqual(texts(again), ["seen", "written before the page closed"])
+        self.assertEqual(again.locator(".unread").count(), 0)
 
     def test_a_refusal_names_the_reason_and_keeps_the_text(self):
         room = self.server.create()
@@ -144,6 +147,7 @@ class StoryTests(PageTest):
         ann = self.enter(room, context=context)
         self.server.fill(room, ["seen"])
         ann.wait_for_selector("text=seen")
+        self.wait(ann, f"localStorage.getItem('confab.seen.{room}') === '1'")
         ann.goto(self.server.url + "/conversations")
         self.server.fill(room, [f"unread {n}" for n in range(3)])
         ann.reload()

@@ -476,7 +476,7 @@ const onReset = async ({reason = ""}) => {
 	attach();
 	if (room) source = room;
 	// A restored backup has fewer messages, and gives their numbers again.
-	const last = room?.messages.at(-1)?.id ?? 0;
+	const last = room?.messages.filter((message) => message.id).at(-1)?.id ?? 0;
 	if (/opened|reset/.test(reason) && seen > last) {
 		seen = last;
 		storage.set("seen." + id, seen);
