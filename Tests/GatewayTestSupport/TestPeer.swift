@@ -59,15 +59,11 @@ public final class TestPeer {
                 socklen_t(MemoryLayout.size(ofValue: size)))
         }
         socket.setNoDelay()
-        do {
-            try self.wait(Int16(POLLOUT))
-            if let error = socket.connectError { throw TestFailure(error.description) }
-            if let context { try self.performHandshake(context) }
-            try self.upgrade(path, port, compresses, fields, preventsHandoff)
-        } catch {
-            close(socket.descriptor)
-            throw error
-        }
+        // If one of these throws, `deinit` closes the socket.
+        try self.wait(Int16(POLLOUT))
+        if let error = socket.connectError { throw TestFailure(error.description) }
+        if let context { try self.performHandshake(context) }
+        try self.upgrade(path, port, compresses, fields, preventsHandoff)
     }
 
     deinit {
