@@ -152,7 +152,7 @@ struct FloodTests {
         #expect(peer.events.count { $0 == .pong([]) } < 1000)
     }
 
-    @Test("of packets without a message counts over polling, too", arguments: ["3", "6", "bAA=="])
+    @Test("of packets without a message counts over polling, too", arguments: ["3", "6"])
     func pollingPackets(packet: String) throws {
         let node = try self.node()
         let client = try PollingClient(port: node.port)
@@ -179,21 +179,19 @@ struct FloodTests {
         let stream = try ByteStream(port: node.port)
         try stream.send(TestNode.upgradeRequest(path))
         #expect(try HTTPReply(from: stream).status == 101)
-        let bob = try node.conversationClient("bob")
         let frame: [UInt8]
         if isTooLong {
             // The header of a frame of 2 MiB closes with 1009.
             try stream.send([0x81, 0xFF, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0, 0])
             frame = [UInt8](repeating: 0, count: 1 << 20)
         } else {
-            // Many, so that bob's questions stay below its rate.
             frame = [UInt8](
                 repeatElement(RawWebSocketClient.frame(opcode: 9), count: 100_000).joined())
         }
-        // Every answer to bob shows that the loop has read what it reads of the other connection.
+        // Every other answer shows that the loop has read what it reads of this connection.
         var (sent, refusals) = (0, 0)
         while refusals < 5, sent < 64 << 20, let count = stream.sendNow(frame) {
-            try bob.synchronize()
+            #expect(try HTTPReply.get("/api/health", port: node.port).status == 200)
             sent += count
             refusals = count == 0 ? refusals + 1 : 0
         }
