@@ -126,13 +126,33 @@ extension StoreScripts {
 
         """
 
+    /// A function for scripts that begin with `readPrelude`. It returns the amendments of retained
+    /// messages up to one, {revision, number, value} each, or an error reply.
+    private static let amendedSinceFunction = """
+        local function amended_since(since, through)
+          local amend = prefix .. 'amend:' .. name
+          local all = redis.pcall('HGETALL', amend)
+          if all.err then return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash') end
+          local found = {}
+          for index = 1, #all, 2 do
+            local amended = tonumber(all[index])
+            local revision = tonumber(string.match(all[index + 1], '^%d+'))
+            if amended >= oldest and amended <= through and revision > since then
+              found[#found + 1] = {revision, all[index], all[index + 1]}
+            end
+          end
+          return found
+        end
+
+        """
+
     /// Messages with their amendments. KEYS: the hash. ARGV: the history limit; `newest`, `before`
     /// or `after`, and a sequence number; the limit of messages and that of bytes; the revision
     /// since which amended messages below the page are wanted, or -1.
     ///
     /// Returns what `pageEnd` says.
     static let page =
-        readPrelude + sizeFunction + rangeFunction + readPageFunction + """
+        readPrelude + sizeFunction + rangeFunction + readPageFunction + amendedSinceFunction + """
             local mode, number = ARGV[2], tonumber(ARGV[3])
             local limit, bytes, since = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
             local low, high, is_up = 1, 0, mode == 'after'
@@ -160,18 +180,14 @@ extension StoreScripts {
             -- Changes come without what they refer to.
             local has_references = since < 0
             if since >= 0 and arev > since then
-              local amend = prefix .. 'amend:' .. name
-              local all = redis.pcall('HGETALL', amend)
-              if all.err then return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash') end
-              for index = 1, #all, 2 do
-                local amended = tonumber(all[index])
-                local revision = tonumber(string.match(all[index + 1], '^%d+'))
-                if amended >= oldest and amended <= number and revision > since then
-                  local entry = redis.call('XRANGE', log, all[index], all[index])[1]
-                  if entry then
-                    below[#below + 1] = entry
-                    below_ids[#below_ids + 1] = all[index]
-                  end
+              local found = amended_since(since, number)
+              if found.err then return found end
+              for _, amendment in ipairs(found) do
+                local id = amendment[2]
+                local entry = redis.call('XRANGE', log, id, id)[1]
+                if entry then
+                  below[#below + 1] = entry
+                  below_ids[#below_ids + 1] = id
                 end
               end
             end
@@ -251,21 +267,13 @@ extension StoreScripts {
     ///
     /// Returns the same as `page`, but only the amended entries, their amendments and marks.
     static let amended =
-        readPrelude + """
+        readPrelude + amendedSinceFunction + """
             local through, since, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
             local bytes, has_more = tonumber(ARGV[5]), 0
             local found, overlays, below, ids, marks = {}, {}, {}, {}, {}
             if arev > since and limit > 0 then
-              local amend = prefix .. 'amend:' .. name
-              local all = redis.pcall('HGETALL', amend)
-              if all.err then return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash') end
-              for index = 1, #all, 2 do
-                local amended = tonumber(all[index])
-                local revision = tonumber(string.match(all[index + 1], '^%d+'))
-                if amended >= oldest and amended <= through and revision > since then
-                  found[#found + 1] = {revision, all[index], all[index + 1]}
-                end
-              end
+              found = amended_since(since, through)
+              if found.err then return found end
               table.sort(found, function(one, other) return one[1] < other[1] end)
               for index = 1, #found do
                 if index > limit or bytes <= 0 then
