@@ -54,7 +54,7 @@ public struct PageLimit: Sendable, Equatable, ExpressibleByIntegerLiteral {
 }
 
 extension Message {
-    /// What the message counts in a page.
+    /// The bytes of the message that count in a page.
     public var pageBytes: Int {
         self.body.content.utf8.count + (self.body.metadata?.count ?? 0)
     }

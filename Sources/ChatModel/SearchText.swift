@@ -99,9 +99,9 @@ public enum SearchText {
         return String(compatible)._nfd
     }
 
-    /// What a decomposed letter becomes: by full case folding, which is the lower case of the upper
-    /// case of the lower case, and without the strokes and hooks of Latin letters, which are no
-    /// marks of their own.
+    /// The searched form of a decomposed letter: with full case folding, which is the lower case of
+    /// the upper case of the lower case, and without the strokes and hooks of Latin letters, which
+    /// are no marks of their own.
     private static func letters(of letter: Unicode.Scalar) -> String {
         letter.properties.lowercaseMapping.uppercased().lowercased().unicodeScalars
             .reduce(into: "") { $0 += self.withoutStroke($1) }

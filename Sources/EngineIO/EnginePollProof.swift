@@ -1,4 +1,4 @@
-/// What proves that the answer to a poll has arrived at the client.
+/// The proof that the answer to a poll has arrived at the client.
 public enum EnginePollProof: Sendable, Equatable {
     /// The next poll, because a client polls again after it has received the answer.
     case nextPoll

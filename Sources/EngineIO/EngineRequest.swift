@@ -56,7 +56,7 @@ public enum EngineRequest: Sendable, Hashable {
         }
     }
 
-    /// What proves that the answer to a poll has arrived, by the poll's query.
+    /// The proof that the answer to a poll will have arrived, by the poll's query.
     ///
     /// Most client libraries put a new value into `t` for every request, so that no cache answers
     /// it.

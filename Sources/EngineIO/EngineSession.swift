@@ -28,7 +28,7 @@ public struct EngineSession: Sendable {
 
     struct LastPoll: Sendable {
         let request: EngineRequestID
-        /// What proves that its answer has arrived.
+        /// The proof that its answer has arrived.
         let proof: EnginePollProof
         /// How many polls before it had the same mark.
         var repeats = 0

@@ -10,7 +10,7 @@ import HTTPWire
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: HostedSession?
-    /// What the user may still do; nil while it is unused.
+    /// The allowances that the user has left; nil while they are unused.
     @exclusivity(unchecked) var userRate: UserRate?
     /// Nil before the client's first message.
     @exclusivity(unchecked) var rate: ConnectionRate?

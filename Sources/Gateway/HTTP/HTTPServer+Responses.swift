@@ -225,7 +225,7 @@ extension HTTPServer {
 }
 
 extension HTTPExchange {
-    /// What the present request costs, in messages. A body counts with the framing of its chunks.
+    /// The cost of the present request, in messages. A body counts with the framing of its chunks.
     fileprivate func cost(_ limits: Limits) -> Float {
         Float(1 + self.bodyBytes / limits.messageBytes)
     }
