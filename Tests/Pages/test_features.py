@@ -237,6 +237,27 @@ class ReplyTests(FeatureTest):
         self.assertTrue(carl.evaluate(VISIBLE, "m703"))
 
 
+class PressTests(FeatureTest):
+    def test_a_button_is_clicked_although_its_row_changes_under_the_press(self):
+        room, ann, _ = self.pair()
+        with ann.expect_websocket() as connection:
+            ann.reload()
+        online(ann)
+        say(ann, "four")
+        ann.wait_for_selector("#m4")
+        ann.hover("#m4 .body")
+        ann.hover("#m4 [aria-label=Edit]")
+        ann.mouse.down()
+        with self.server.socket(room) as bot, connection.value.expect_event(
+                "framereceived", lambda frame: "an answer" in frame):
+            post(bot, "an answer", reply_to="4")
+        # Two frames of the screen, in which the list would change.
+        ann.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        ann.mouse.up()
+        self.assertEqual(ann.input_value("#field"), "four")
+        ann.wait_for_selector("#m4 .replies")
+
+
 class ThreadTests(FeatureTest):
     def test_people_reply_in_a_thread_that_stays_current(self):
         room, ann, carl = self.pair()

@@ -10,6 +10,16 @@ const mostRows = 400;
 const rowsAtEnd = 200;
 const step = 50;
 
+/** Whether a button is down. The lists wait: it is not clicked if it is replaced in between. */
+let isPressed = false;
+// A menu may swallow the release.
+for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel", "contextmenu"]) {
+	addEventListener(type, (/** @type {any} */ {buttons, target}) => {
+		isPressed = buttons === 1 && (type === "pointerdown" ? !!target.closest("a, button")
+			: type === "pointermove" && isPressed);
+	}, true);
+}
+
 /**
  * `newer` is there if messages follow that the source does not have.
  * @typedef {{messages: readonly any[], older(limit: number): Promise<boolean>,
@@ -114,7 +124,6 @@ export const messageList = ({
 	};
 
 	const update = () => {
-		frame = 0;
 		const {first, last} = known();
 		low = Math.max(low, first);
 		// Rows below a held position do not move it.
@@ -126,7 +135,11 @@ export const messageList = ({
 		extend();
 	};
 	/** Updates the list before the next frame, once for all changes until then. */
-	const schedule = () => frame ||= requestAnimationFrame(update);
+	const schedule = () => frame ||= requestAnimationFrame(() => {
+		frame = 0;
+		if (isPressed) schedule();
+		else update();
+	});
 
 	/** Momentum of a finger continues, unless the list changes meanwhile. */
 	const rest = async () => {
