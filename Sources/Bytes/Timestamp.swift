@@ -24,6 +24,12 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 }
 
+extension Timestamp {
+    /// How long a guest token is valid, and how long an absent guest's place in an open
+    /// conversation is its own, in milliseconds.
+    public static let guestLifetime: Int64 = 3_600_000
+}
+
 extension ByteBuffer {
     /// Appends the RFC 3339 form in UTC with milliseconds, for the years 0 to 9999.
     public mutating func append(timestamp: Timestamp) {

@@ -29,7 +29,7 @@ extension Conversation {
             return now.wall.milliseconds - entry.member.joinedAt.milliseconds
                 >= ConversationRules.guestMembership
         }
-        return now.monotonic - absentSince >= ConversationRules.guestAbsence
+        return now.monotonic - absentSince >= Timestamp.guestLifetime
     }
 
     /// Ends the membership of an absent guest if the conversation has its most members.

@@ -20,10 +20,8 @@ public final class ConversationRules: Sendable {
     /// How long a new owner waits for the loops' reports before it announces members as offline, in
     /// milliseconds.
     static let presenceGrace: Int64 = 5000
-    /// How long an absent guest's place in an open conversation is its own, in milliseconds: as
-    /// long as a guest token is valid.
-    static let guestAbsence: Int64 = 3_600_000
-    /// The same for a guest whose departure the owner has not seen, from its joining on.
+    /// As `Timestamp.guestLifetime` for a guest whose departure the owner has not seen, from its
+    /// joining on.
     static let guestMembership: Int64 = 86_400_000
     /// The delay before cursors that could not be stored are written again, in milliseconds.
     static let cursorRetryDelay: Int64 = 1000

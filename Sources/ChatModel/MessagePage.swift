@@ -28,28 +28,23 @@ public struct PageLimit: Sendable, Equatable, ExpressibleByIntegerLiteral {
     /// Reads the messages of a page.
     ///
     /// - Parameters:
-    ///   - entries: of the messages within the limit on their number, oldest first.
+    ///   - entries: of the messages of a range, oldest first.
     ///   - isForward: whether the page begins with the oldest of them, and not with the newest.
-    /// - Returns: the messages that fit, oldest first.
-    public func messages<Entry, Failure: Error>(
+    /// - Returns: the messages that fit, oldest first, and whether the page has some and the range
+    ///   has more.
+    public func page<Entry, Failure: Error>(
         of entries: some BidirectionalCollection<Entry>, isForward: Bool,
         read: (Entry) throws(Failure) -> Message
-    ) throws(Failure) -> [Message] {
-        var messages: [Message] = []
-        var bytes = 0
-        if isForward {
-            for entry in entries where bytes < self.bytes {
-                messages.append(try read(entry))
-                bytes += messages[messages.count - 1].pageBytes
-            }
-        } else {
-            for entry in entries.reversed() where bytes < self.bytes {
-                messages.append(try read(entry))
-                bytes += messages[messages.count - 1].pageBytes
-            }
-            messages.reverse()
+    ) throws(Failure) -> (messages: [Message], hasMore: Bool) {
+        var (rest, messages, bytes) = (entries[...], [Message](), 0)
+        while messages.count < self.messages, bytes < self.bytes,
+            let entry = isForward ? rest.popFirst() : rest.popLast()
+        {
+            messages.append(try read(entry))
+            bytes += messages[messages.count - 1].pageBytes
         }
-        return messages
+        if !isForward { messages.reverse() }
+        return (messages, !messages.isEmpty && !rest.isEmpty)
     }
 }
 

@@ -48,15 +48,14 @@ struct ReplyRows {
         return threads
     }
 
-    /// A page of a thread's numbers: its root and its replies, oldest first; and whether the range
-    /// has more.
+    /// A page of a thread's numbers: its root and its replies, oldest first. It has more than the
+    /// limit if the range has more.
     ///
     /// - Parameter oldest: the oldest retained message.
     func page(
         of root: SequenceNumber, in conversation: Int, from oldest: SequenceNumber,
         _ range: PageRange, limit: Int
-    ) throws(StorageFault) -> (ArraySlice<SequenceNumber>, isCut: Bool) {
-        // One more shows whether there are more.
+    ) throws(StorageFault) -> ArraySlice<SequenceNumber> {
         let count = limit < .max ? limit + 1 : limit
         let replies: [SequenceNumber] =
             switch range {
@@ -67,8 +66,7 @@ struct ReplyRows {
                 try self.replies(
                     self.oldest, root, conversation, max(number, oldest - 1), count)
             }
-        return range.select(
-            from: ([root] + replies).filter { $0 >= oldest }, limit: limit)
+        return range.numbers(of: ([root] + replies).filter { $0 >= oldest })
     }
 
     private func replies(

@@ -171,11 +171,12 @@ struct MemoryConversation {
 
     func page(_ range: PageRange, limit: PageLimit) -> MessagePage {
         let window = range.window(oldest: self.oldest, head: self.head, limit: limit.messages)
-        let messages = limit.messages(of: window, isForward: range.isForward) {
-            self.messages[$0 - self.oldest]
-        }
         var page = MessagePage(
-            messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+            messages: [], head: self.head, oldest: self.oldest, revision: self.revision)
+        page.messages =
+            limit.page(of: window, isForward: range.isForward) {
+                self.messages[$0 - self.oldest]
+            }.messages
         page.setHasMore(of: range)
         return page
     }
@@ -190,15 +191,11 @@ struct MemoryConversation {
     /// A page of a thread. The root may have left the history.
     func thread(_ root: SequenceNumber, _ range: PageRange, limit: PageLimit) -> MessagePage {
         var page = self.page(.newest, limit: 0)
-        page.hasMore = false
         let roots = (self.oldest..<self.head + 1).contains(root) ? [root] : []
-        let (selected, isCut) = range.select(
-            from: roots + (self.replies[root] ?? []), limit: limit.messages)
-        page.messages = limit.messages(of: selected, isForward: range.isForward) {
+        let numbers = range.numbers(of: roots + (self.replies[root] ?? []))
+        (page.messages, page.hasMore) = limit.page(of: numbers, isForward: range.isForward) {
             self.messages[$0 - self.oldest]
         }
-        page.hasMore =
-            !page.messages.isEmpty && (isCut || page.messages.count < selected.count)
         self.addReferences(to: &page)
         return page
     }
@@ -224,11 +221,9 @@ struct MemoryConversation {
 
     func amended(through: SequenceNumber, since: Revision, limit: PageLimit) -> MessagePage {
         var page = self.page(.newest, limit: 0)
-        let amended = self.amendedMessages(through: through, since: since)
-        page.amended = limit.messages(
-            of: amended.prefix(max(0, limit.messages)), isForward: true
+        (page.amended, page.hasMore) = limit.page(
+            of: self.amendedMessages(through: through, since: since), isForward: true
         ) { $0 }
-        page.hasMore = !page.amended.isEmpty && page.amended.count < amended.count
         return page
     }
 

@@ -22,13 +22,11 @@ extension SQLiteReader {
     ) throws(StorageFault) -> MessagePage {
         var page = snapshot.page([])
         guard root <= snapshot.head else { return page }
-        let (sequences, isCut) = try self.replies.page(
+        let sequences = try self.replies.page(
             of: root, in: snapshot.id, from: snapshot.oldest, range, limit: limit.messages)
-        page.messages = try limit.messages(
+        (page.messages, page.hasMore) = try limit.page(
             of: try self.entries(of: snapshot, Array(sequences)), isForward: range.isForward,
             read: self.message)
-        page.hasMore =
-            !page.messages.isEmpty && (isCut || page.messages.count < sequences.count)
         for message in page.messages
         where message.sequence != root && message.body.annotations?.reply?.thread != root {
             throw .damaged(

@@ -160,15 +160,12 @@ final class SQLiteReader {
         let sequences = try self.amendments.sequences(of: snapshot.id, since: since).filter {
             $0 >= snapshot.oldest && $0 <= newest
         }
-        let messages = try limit.messages(
-            of: sequences.prefix(max(0, limit.messages)), isForward: true
-        ) { (sequence) throws(StorageFault) in
+        return try limit.page(of: sequences, isForward: true) { (sequence) throws(StorageFault) in
             guard let entry = try self.entries(of: snapshot, [sequence]).first else {
                 throw .damaged("message \(sequence) of conversation \(snapshot.id) is missing")
             }
             return try self.message(entry)
         }
-        return (messages, !messages.isEmpty && messages.count < sequences.count)
     }
 
     /// Messages of the log without an index entry. The search reads the whole log, so it begins
@@ -229,9 +226,10 @@ final class SQLiteReader {
     func messages(of snapshot: ConversationSnapshot, _ range: PageRange, limit: PageLimit)
         throws(StorageFault) -> [Message]
     {
-        try limit.messages(
+        try limit.page(
             of: try self.entries(of: snapshot, range, limit: limit.messages),
-            isForward: range.isForward, read: self.message)
+            isForward: range.isForward, read: self.message
+        ).messages
     }
 
     func message(_ entry: MessageIndexEntry) throws(StorageFault) -> Message {

@@ -96,18 +96,13 @@ extension PageRange {
         }
     }
 
-    /// The page of these numbers, which are in ascending order, and whether the range has more.
-    func select(from numbers: [SequenceNumber], limit: Int)
-        -> (ArraySlice<SequenceNumber>, isCut: Bool)
-    {
-        let limit = max(0, limit)
-        let range =
-            switch self {
-            case .newest: numbers[...]
-            case .before(let number): numbers.prefix { $0 < number }
-            case .after(let number): numbers.drop { $0 <= number }
-            }
-        return (self.isForward ? range.prefix(limit) : range.suffix(limit), range.count > limit)
+    /// Those of the numbers, which are in ascending order, that the range has.
+    func numbers(of numbers: [SequenceNumber]) -> ArraySlice<SequenceNumber> {
+        switch self {
+        case .newest: numbers[...]
+        case .before(let number): numbers.prefix { $0 < number }
+        case .after(let number): numbers.drop { $0 <= number }
+        }
     }
 }
 

@@ -19,8 +19,6 @@ public struct GuestKey: Sendable, CustomStringConvertible {
 
     /// The `kid` of guest tokens.
     static let keyID = "confab-guest"
-    /// The lifetime of a guest token.
-    public static let lifetimeSeconds: Int64 = 3600
 
     /// - Parameter secret: the same on all nodes. The signatures do not reveal it.
     public init(derivedFrom secret: [UInt8], cluster name: String) {
@@ -28,7 +26,7 @@ public struct GuestKey: Sendable, CustomStringConvertible {
         self.key = HMACKey(label.withUnsafeBytes { HMACKey(secret).sign($0) })
     }
 
-    /// Creates a token for one guest and one conversation, valid for `lifetimeSeconds`.
+    /// Creates a token for one guest and one conversation, valid for `Timestamp.guestLifetime`.
     ///
     /// - Parameters:
     ///   - user: the guest's own id, without the prefix that other users see.
@@ -41,7 +39,7 @@ public struct GuestKey: Sendable, CustomStringConvertible {
     ) throws(TokenError) -> String {
         var claims = Claims(
             subject: user.string, username: name.string, grants: .listed([conversation]),
-            expiry: Timestamp(milliseconds: (now.seconds + Self.lifetimeSeconds) * 1000))
+            expiry: Timestamp(milliseconds: now.seconds * 1000 + Timestamp.guestLifetime))
         claims.guest = role
         claims.guestKey = key.string
         return try TokenSigner(self.key, keyID: Self.keyID).sign(claims)

@@ -210,7 +210,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
 
     private enum Input {
         case text(String)
-        case ping, pong
+        case ping, pong, fragment
         case close(WebSocketCloseCode?)
     }
 
@@ -231,7 +231,8 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
             case .assembledMessage(_, let text): .text(String(decoding: text, as: UTF8.self))
             case .inflatedMessage: nil
             case .ping: .ping
-            case .pong, .fragment: .pong
+            case .pong: .pong
+            case .fragment: .fragment
             case .close(let code, _): .close(code)
             }
         }
@@ -242,7 +243,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
         switch input {
         case .text(let text): self.onEvent(self, token, .text(text))
         case .pong: self.onEvent(self, token, .pong)
-        case .ping: break
+        case .ping, .fragment: break
         case .close(let code):
             self.onEvent(self, token, .closing(code))
             if self.connections[token]?.endsWhenSent == false { self.close(token, code) }

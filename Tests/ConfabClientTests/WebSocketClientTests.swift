@@ -154,9 +154,9 @@ struct WebSocketClientTests {
         let server = try TestServer { server, token, event in
             switch event {
             case .opened:
-                // Two fragments with a ping between them, one byte at a time.
+                // Two fragments with a pong and a ping between them, one byte at a time.
                 let frames: [UInt8] = [
-                    0x01, 3, 0x61, 0x62, 0x63, 0x89, 2, 0x70, 0x71, 0x80, 1, 0x64,
+                    0x01, 3, 0x61, 0x62, 0x63, 0x8A, 0, 0x89, 2, 0x70, 0x71, 0x80, 1, 0x64,
                 ]
                 for byte in frames { server.send([byte], to: token) }
             case .pong:

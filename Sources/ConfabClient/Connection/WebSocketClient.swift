@@ -289,6 +289,8 @@ extension WebSocketClient {
 
     private enum Input {
         case text([UInt8]), binary, ping([UInt8]), pong
+        /// A part of a message whose end has not arrived.
+        case fragment
         case close(WebSocketCloseCode?, String)
     }
 
@@ -301,7 +303,8 @@ extension WebSocketClient {
                 case .assembledMessage(.text, let text): .text(text)
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage: .binary
                 case .ping(let index): .ping(Array(bytes[index]))
-                case .pong, .fragment: .pong
+                case .pong: .pong
+                case .fragment: .fragment
                 case .close(let code, let reason):
                     .close(code, String(decoding: bytes[reason], as: UTF8.self))
                 case nil: nil
@@ -315,7 +318,7 @@ extension WebSocketClient {
         switch input {
         case .text(let text): events.append(.text(text))
         case .binary: events.append(.binary)
-        case .pong: break
+        case .pong, .fragment: break
         case .ping(let payload):
             var frame = ByteBuffer()
             let mask = UInt32.random(in: .min ... .max, using: &self.random)
