@@ -26,8 +26,8 @@ struct ConversationRows {
         self.connection = connection
         self.selection = try connection.prepare(
             """
-            SELECT id, access, title, creator, created_at, updated_at, ended_at, revision,
-                kept_from, checksum, listed, details, origin, pin_policy
+            SELECT id, origin, access, listed, pin_policy, title, details, creator, created_at,
+                updated_at, ended_at, revision, kept_from, checksum
             FROM conversations WHERE tenant = ? AND name = ?
             """)
         guard access == .readWrite else {
@@ -39,10 +39,10 @@ struct ConversationRows {
             "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
             """
-            UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5,
-                creator = ?6, created_at = ?7, updated_at = ?8, ended_at = ?9, revision = ?10,
-                kept_from = ?11, checksum = ?12, listed = ?13, details = ?14, origin = ?15,
-                pin_policy = ?16
+            UPDATE conversations SET tenant = ?2, name = ?3, origin = ?4, access = ?5,
+                listed = ?6, pin_policy = ?7, title = ?8, details = ?9, creator = ?10,
+                created_at = ?11, updated_at = ?12, ended_at = ?13, revision = ?14,
+                kept_from = ?15, checksum = ?16
             WHERE id = ?1
             """)
     }
@@ -55,23 +55,23 @@ struct ConversationRows {
         defer { row.reset() }
         guard try row.next() else { return nil }
         let template = ConversationTemplate(
-            origin: ByteString(row.text(12) ?? ""),
+            origin: ByteString(row.text(1) ?? ""),
             joinPolicy: ConversationRecord.JoinPolicy(
-                rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed,
-            isListed: row.int(10) != 0)
+                rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .closed,
+            isListed: row.int(3) != 0)
         var record = ConversationRecord(
-            template, title: row.text(2) ?? "",
-            dialectData: ByteString(row.text(11) ?? ""),
+            template, title: row.text(5) ?? "",
+            dialectData: ByteString(row.text(6) ?? ""),
             pinPolicy: ConversationRecord.PinPolicy(
-                rawValue: UInt8(truncatingIfNeeded: row.int(13))) ?? .members,
-            creator: row.text(3).map { UserID(storageKey: ByteString($0)) },
-            createdAt: Timestamp(milliseconds: Int64(row.int(4))))
-        record.updatedAt = Timestamp(milliseconds: Int64(row.int(5)))
-        record.endedAt = row.optionalInt(6).map { Timestamp(milliseconds: Int64($0)) }
+                rawValue: UInt8(truncatingIfNeeded: row.int(4))) ?? .members,
+            creator: row.text(7).map { UserID(storageKey: ByteString($0)) },
+            createdAt: Timestamp(milliseconds: Int64(row.int(8))))
+        record.updatedAt = Timestamp(milliseconds: Int64(row.int(9)))
+        record.endedAt = row.optionalInt(10).map { Timestamp(milliseconds: Int64($0)) }
         let stored = StoredConversation(
-            id: row.int(0), key: key, record: record, revision: row.int(7), retainedFrom: row.int(8)
-        )
-        guard self.checksum(of: stored) == row.int(9) else {
+            id: row.int(0), key: key, record: record, revision: row.int(11),
+            retainedFrom: row.int(12))
+        guard self.checksum(of: stored) == row.int(13) else {
             throw .damaged("the row of conversation \(key) is not what was stored")
         }
         return stored
@@ -102,19 +102,19 @@ struct ConversationRows {
         statement.bind(1, conversation.id)
         statement.bind(2, text: self.text.copy(conversation.key.tenant.string))
         statement.bind(3, text: self.text.copy(conversation.key.id.string))
-        statement.bind(4, Int(record.joinPolicy.rawValue))
-        statement.bind(5, text: self.text.copy(record.title))
-        statement.bind(6, text: record.creator.map { self.text.copy($0.storageKey.string) })
-        statement.bind(7, Int(record.createdAt.milliseconds))
-        statement.bind(8, Int(record.updatedAt.milliseconds))
-        statement.bind(9, record.endedAt.map { Int($0.milliseconds) })
-        statement.bind(10, conversation.revision)
-        statement.bind(11, conversation.retainedFrom)
-        statement.bind(12, sum)
-        statement.bind(13, record.isListed ? 1 : 0)
-        statement.bind(14, text: self.text.copy(record.dialectData.string))
-        statement.bind(15, text: self.text.copy(record.origin.string))
-        statement.bind(16, Int(record.pinPolicy.rawValue))
+        statement.bind(4, text: self.text.copy(record.origin.string))
+        statement.bind(5, Int(record.joinPolicy.rawValue))
+        statement.bind(6, record.isListed ? 1 : 0)
+        statement.bind(7, Int(record.pinPolicy.rawValue))
+        statement.bind(8, text: self.text.copy(record.title))
+        statement.bind(9, text: self.text.copy(record.dialectData.string))
+        statement.bind(10, text: record.creator.map { self.text.copy($0.storageKey.string) })
+        statement.bind(11, Int(record.createdAt.milliseconds))
+        statement.bind(12, Int(record.updatedAt.milliseconds))
+        statement.bind(13, record.endedAt.map { Int($0.milliseconds) })
+        statement.bind(14, conversation.revision)
+        statement.bind(15, conversation.retainedFrom)
+        statement.bind(16, sum)
         try statement.run()
     }
 
@@ -132,27 +132,18 @@ struct ConversationRows {
         sum.fold(conversation.id)
         sum.fold(self.text.copy(conversation.key.tenant.string))
         sum.fold(self.text.copy(conversation.key.id.string))
+        sum.fold(self.text.copy(record.origin.string))
         sum.fold(Int(record.joinPolicy.rawValue))
+        sum.fold(record.isListed ? 1 : 0)
+        sum.fold(Int(record.pinPolicy.rawValue))
         sum.fold(self.text.copy(record.title))
+        sum.fold(self.text.copy(record.dialectData.string))
         sum.fold(record.creator.map { self.text.copy($0.storageKey.string) })
         sum.fold(Int(record.createdAt.milliseconds))
         sum.fold(Int(record.updatedAt.milliseconds))
         sum.fold(record.endedAt.map { Int($0.milliseconds) })
         sum.fold(conversation.revision)
         sum.fold(conversation.retainedFrom)
-        if record.pinPolicy != .members { sum.fold(Int(record.pinPolicy.rawValue)) }
-        // If origin and listing follow from a kind, the checksum is that of layout 4, so migrated
-        // rows stay valid. Layout 4 omits a kind and details that are both empty.
-        if let kind = LegacyKind(origin: record.origin, isListed: record.isListed) {
-            guard kind != .conversations || record.dialectData.byteCount > 0 else {
-                return sum.value
-            }
-            sum.fold(Int(kind.rawValue))
-        } else {
-            sum.fold(self.text.copy(record.origin.string))
-            sum.fold(record.isListed ? 1 : 0)
-        }
-        sum.fold(self.text.copy(record.dialectData.string))
         return sum.value
     }
 }

@@ -4,7 +4,7 @@ import ChatModel
 /// The table `members`.
 struct MemberRows {
     private static let columns =
-        "user, name, role, joined_at, read_cursor, delivered_cursor, checksum, agent"
+        "user, name, agent, role, joined_at, read_cursor, delivered_cursor, checksum"
     private let all: SQLiteStatement
     private let one: SQLiteStatement
     private let replacement: SQLiteStatement?
@@ -26,8 +26,8 @@ struct MemberRows {
         self.replacement = try connection.prepare(
             """
             INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-            ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
-                read_cursor = ?6, delivered_cursor = ?7, checksum = ?8, agent = ?9
+            ON CONFLICT DO UPDATE SET name = ?3, agent = ?4, role = ?5, joined_at = ?6,
+                read_cursor = ?7, delivered_cursor = ?8, checksum = ?9
             """)
         self.deletion = try connection.prepare(
             "DELETE FROM members WHERE conversation = ? AND user = ?")
@@ -61,12 +61,12 @@ struct MemberRows {
         statement.bind(1, conversation)
         statement.bind(2, text: self.text.copy(member.user.storageKey.string))
         statement.bind(3, text: self.text.copy(member.name.string))
-        statement.bind(4, Self.role(of: member))
-        statement.bind(5, Int(member.joinedAt.milliseconds))
-        statement.bind(6, member.readCursor)
-        statement.bind(7, member.deliveredCursor)
-        statement.bind(8, sum)
-        statement.bind(9, text: member.agent.map { self.text.copy($0.string) })
+        statement.bind(4, text: member.agent.map { self.text.copy($0.string) })
+        statement.bind(5, Self.role(of: member))
+        statement.bind(6, Int(member.joinedAt.milliseconds))
+        statement.bind(7, member.readCursor)
+        statement.bind(8, member.deliveredCursor)
+        statement.bind(9, sum)
         try statement.run()
     }
 
@@ -85,13 +85,13 @@ struct MemberRows {
         var member = Member(
             user: UserID(storageKey: ByteString(row.text(0) ?? "")),
             name: ByteString(row.text(1) ?? ""),
-            agent: row.text(7).map { ByteString($0) },
-            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2) & Self.roleMask))
+            agent: row.text(2).map { ByteString($0) },
+            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(3) & Self.roleMask))
                 ?? .member,
-            joinedAt: Timestamp(milliseconds: Int64(row.int(3))),
-            readCursor: row.int(4), deliveredCursor: row.int(5))
-        member.isNameGiven = row.int(2) & Self.givenName != 0
-        guard self.checksum(of: member, in: conversation) == row.int(6) else {
+            joinedAt: Timestamp(milliseconds: Int64(row.int(4))),
+            readCursor: row.int(5), deliveredCursor: row.int(6))
+        member.isNameGiven = row.int(3) & Self.givenName != 0
+        guard self.checksum(of: member, in: conversation) == row.int(7) else {
             throw .damaged("a member of conversation \(conversation) is not what was stored")
         }
         return member
@@ -116,11 +116,11 @@ struct MemberRows {
         sum.fold(conversation)
         sum.fold(self.text.copy(member.user.storageKey.string))
         sum.fold(self.text.copy(member.name.string))
+        sum.fold(member.agent.map { self.text.copy($0.string) })
         sum.fold(Self.role(of: member))
         sum.fold(Int(member.joinedAt.milliseconds))
         sum.fold(member.readCursor)
         sum.fold(member.deliveredCursor)
-        if let agent = member.agent { sum.fold(self.text.copy(agent.string)) }
         return sum.value
     }
 }

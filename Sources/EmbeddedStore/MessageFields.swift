@@ -6,7 +6,7 @@ import ChatModel
 struct MessageFields {
     static let columns = """
         conversation, sequence, revision, sent_at, state, author, author_name, agent, client_id, \
-        content, metadata, checksum, annotations
+        content, metadata, annotations, checksum
         """
     /// The placeholders of the columns.
     static let parameters = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
@@ -37,8 +37,8 @@ struct MessageFields {
         self.clientID = row.bytes(8)
         self.content = row.bytes(9)
         self.metadata = row.bytes(10)
-        self.annotations = row.bytes(12)
-        guard self.checksum == row.int(11) else { return nil }
+        self.annotations = row.bytes(11)
+        guard self.checksum == row.int(12) else { return nil }
     }
 
     init(_ message: Message, of conversation: Int, in text: RowTextBuffer) {
@@ -77,8 +77,8 @@ struct MessageFields {
         statement.bind(first + 8, text: self.clientID)
         statement.bind(first + 9, text: self.content)
         statement.bind(first + 10, blob: self.metadata)
-        statement.bind(first + 11, self.checksum)
-        statement.bind(first + 12, blob: self.annotations)
+        statement.bind(first + 11, blob: self.annotations)
+        statement.bind(first + 12, self.checksum)
     }
 
     private var checksum: Int {
@@ -94,8 +94,7 @@ struct MessageFields {
         sum.fold(self.clientID)
         sum.fold(self.content)
         sum.fold(self.metadata)
-        // Only if there are any, so that rows of older layouts keep their checksums.
-        if let annotations = self.annotations { sum.fold(annotations) }
+        sum.fold(self.annotations)
         return sum.value
     }
 

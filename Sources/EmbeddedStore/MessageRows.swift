@@ -25,7 +25,7 @@ struct MessageRows {
             """
             UPDATE messages SET conversation = ?2, sequence = ?3, revision = ?4, sent_at = ?5,
                 state = ?6, author = ?7, author_name = ?8, agent = ?9, client_id = ?10,
-                content = ?11, metadata = ?12, checksum = ?13, annotations = ?14
+                content = ?11, metadata = ?12, annotations = ?13, checksum = ?14
             WHERE position = ?1
             """)
         self.deletion = try connection.prepare("DELETE FROM messages WHERE position = ?")

@@ -1,5 +1,3 @@
-import ChatModel
-
 /// The layout of the file, and the migration steps from every older layout.
 ///
 /// The table `messages` is a log: messages of all conversations, in the order in which they were
@@ -21,8 +19,13 @@ enum Schema {
     static let applicationID = 0x436E_6662
     static var version: Int { self.steps.count }
 
-    /// The statements that migrate from version n to n + 1.
+    /// The statements that migrate from version n to n + 1. A released step never changes.
     static let steps: [String] = [
+        // `bans.conversation` is empty for a ban from the whole tenant, and `mentions.user` for a
+        // message that mentions everyone; no conversation and no user has that id. A pinned message
+        // has a copy in `pins`, which stays when the history is trimmed. Deleted messages are found
+        // by `deletions`. AUTOINCREMENT, because readers remember the highest position that they
+        // have read.
         """
         CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL,
             checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -32,95 +35,31 @@ enum Schema {
         );
         CREATE TABLE conversations (
             id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL,
-            access INTEGER NOT NULL, title TEXT NOT NULL, creator TEXT,
-            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-            ended_at INTEGER, revision INTEGER NOT NULL, kept_from INTEGER NOT NULL,
-            checksum INTEGER NOT NULL,
+            origin TEXT NOT NULL, access INTEGER NOT NULL, listed INTEGER NOT NULL,
+            pin_policy INTEGER NOT NULL, title TEXT NOT NULL, details TEXT NOT NULL, creator TEXT,
+            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, ended_at INTEGER,
+            revision INTEGER NOT NULL, kept_from INTEGER NOT NULL, checksum INTEGER NOT NULL,
             UNIQUE (tenant, name)
         );
-        CREATE TABLE messages (
-            position INTEGER PRIMARY KEY, conversation INTEGER NOT NULL,
-            sequence INTEGER NOT NULL, revision INTEGER NOT NULL,
-            sent_at INTEGER NOT NULL, state INTEGER NOT NULL, author TEXT NOT NULL,
-            author_name TEXT NOT NULL, agent TEXT,
-            client_id TEXT, content TEXT NOT NULL, metadata BLOB, checksum INTEGER NOT NULL
-        );
+        CREATE INDEX catalog ON conversations (tenant, created_at, name)
+            WHERE listed AND ended_at IS NULL;
+        CREATE TABLE messages (position INTEGER PRIMARY KEY, \(Self.messageColumns));
+        CREATE TABLE pins (
+            \(Self.messageColumns), PRIMARY KEY (conversation, sequence)
+        ) WITHOUT ROWID;
         CREATE TABLE places (
             conversation INTEGER, sequence INTEGER, position INTEGER NOT NULL,
             author INTEGER NOT NULL, PRIMARY KEY (conversation, sequence)
         ) WITHOUT ROWID;
+        CREATE TABLE trimmed (position INTEGER PRIMARY KEY);
         CREATE TABLE amendments (
             conversation INTEGER, revision INTEGER, sequence INTEGER NOT NULL,
             PRIMARY KEY (conversation, revision)
         ) WITHOUT ROWID;
-        CREATE TABLE members (
-            conversation INTEGER, user TEXT, name TEXT NOT NULL, role INTEGER NOT NULL,
-            joined_at INTEGER NOT NULL,
-            read_cursor INTEGER NOT NULL, delivered_cursor INTEGER NOT NULL,
-            checksum INTEGER NOT NULL,
-            PRIMARY KEY (conversation, user)
-        ) WITHOUT ROWID;
-        """,
-        // Existing rows keep their checksums: the checksum covers kind and details only if they are
-        // set.
-        """
-        ALTER TABLE conversations ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
-        ALTER TABLE conversations ADD COLUMN details TEXT NOT NULL DEFAULT '';
-        CREATE INDEX catalog ON conversations (tenant, created_at, name)
-            WHERE kind = 3 AND ended_at IS NULL;
-        CREATE INDEX memberships ON members (user);
-        CREATE TABLE numbers (
-            tenant TEXT, user TEXT, number INTEGER NOT NULL, checksum INTEGER NOT NULL,
-            PRIMARY KEY (tenant, user)
-        ) WITHOUT ROWID;
-        CREATE UNIQUE INDEX numbered ON numbers (tenant, number);
-        CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL,
-            checksum INTEGER NOT NULL) WITHOUT ROWID;
-        """,
-        // Again, the checksum covers the agent only if it is set.
-        "ALTER TABLE members ADD COLUMN agent TEXT",
-        // Deleted messages are found by their amendments. The newest ones have no index entries
-        // yet, so the log is searched.
-        """
         CREATE TABLE deletions (
             conversation INTEGER, sequence INTEGER, author TEXT NOT NULL,
             PRIMARY KEY (conversation, sequence)
         ) WITHOUT ROWID;
-        INSERT OR IGNORE INTO deletions
-            SELECT messages.conversation, messages.sequence, messages.author
-            FROM amendments CROSS JOIN places USING (conversation, sequence)
-            CROSS JOIN messages USING (position) WHERE messages.state = 2;
-        INSERT OR IGNORE INTO deletions SELECT conversation, sequence, author FROM messages
-            WHERE position >
-                coalesce((SELECT value FROM settings WHERE name = 'settled'), 0) AND state = 2;
-        """,
-        // Layout 4 has `kind`, layout 5 has `origin` and `listed`. The column keeps its place and
-        // gets another name, so that each row is written once. An unknown number gets no name, and
-        // then the checksum reports the row.
-        """
-        DROP INDEX catalog;
-        ALTER TABLE conversations RENAME COLUMN kind TO listed;
-        ALTER TABLE conversations ADD COLUMN origin TEXT NOT NULL DEFAULT '';
-        UPDATE conversations SET
-            origin = CASE listed \(Self.originCases) ELSE '' END,
-            listed = listed IN (\(Self.listedKinds));
-        CREATE INDEX catalog ON conversations (tenant, created_at, name)
-            WHERE listed AND ended_at IS NULL;
-        """,
-        // `conversation` is empty for a ban from the whole tenant; no conversation has that id.
-        """
-        CREATE TABLE bans (
-            tenant TEXT, user TEXT, conversation TEXT, until INTEGER, reason TEXT NOT NULL,
-            operator TEXT NOT NULL, since INTEGER NOT NULL, checksum INTEGER NOT NULL,
-            PRIMARY KEY (tenant, user, conversation)
-        ) WITHOUT ROWID;
-        """,
-        // `mentions.user` is empty for a message that mentions everyone; no user has that id. A
-        // pinned message has a copy in `pins`, which stays when the history is trimmed. The
-        // checksums of older rows cover neither `annotations` nor `pin_policy`.
-        """
-        ALTER TABLE messages ADD COLUMN annotations BLOB;
-        ALTER TABLE conversations ADD COLUMN pin_policy INTEGER NOT NULL DEFAULT 0;
         CREATE TABLE replies (
             conversation INTEGER, thread INTEGER, sequence INTEGER,
             PRIMARY KEY (conversation, thread, sequence)
@@ -130,17 +69,25 @@ enum Schema {
             PRIMARY KEY (conversation, user, sequence)
         ) WITHOUT ROWID;
         CREATE INDEX mentioned ON mentions (conversation, sequence);
-        CREATE TABLE pins (
-            conversation INTEGER, sequence INTEGER, revision INTEGER NOT NULL,
-            sent_at INTEGER NOT NULL, state INTEGER NOT NULL, author TEXT NOT NULL,
-            author_name TEXT NOT NULL, agent TEXT, client_id TEXT, content TEXT NOT NULL,
-            metadata BLOB, checksum INTEGER NOT NULL, annotations BLOB,
-            PRIMARY KEY (conversation, sequence)
+        CREATE TABLE members (
+            conversation INTEGER, user TEXT, name TEXT NOT NULL, agent TEXT, role INTEGER NOT NULL,
+            joined_at INTEGER NOT NULL, read_cursor INTEGER NOT NULL,
+            delivered_cursor INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            PRIMARY KEY (conversation, user)
         ) WITHOUT ROWID;
-        CREATE TABLE trimmed (position INTEGER PRIMARY KEY);
-        """,
-        // AUTOINCREMENT, because readers remember the highest position that they have read.
-        """
+        CREATE INDEX memberships ON members (user);
+        CREATE TABLE numbers (
+            tenant TEXT, user TEXT, number INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            PRIMARY KEY (tenant, user)
+        ) WITHOUT ROWID;
+        CREATE UNIQUE INDEX numbered ON numbers (tenant, number);
+        CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL,
+            checksum INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE bans (
+            tenant TEXT, user TEXT, conversation TEXT, until INTEGER, reason TEXT NOT NULL,
+            operator TEXT NOT NULL, since INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            PRIMARY KEY (tenant, user, conversation)
+        ) WITHOUT ROWID;
         CREATE TABLE outbox (
             position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
             conversation TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
@@ -156,25 +103,24 @@ enum Schema {
             died_at INTEGER NOT NULL
         );
         CREATE INDEX dead_letters_by_time ON dead_letters (died_at);
-        """,
+        """
     ]
 
-    private static var originCases: String {
-        LegacyKind.allCases.map { "WHEN \($0.rawValue) THEN '\($0.template.origin)'" }.joined(
-            separator: " ")
-    }
+    private static let messageColumns = """
+        conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, revision INTEGER NOT NULL,
+        sent_at INTEGER NOT NULL, state INTEGER NOT NULL, author TEXT NOT NULL,
+        author_name TEXT NOT NULL, agent TEXT, client_id TEXT, content TEXT NOT NULL,
+        metadata BLOB, annotations BLOB, checksum INTEGER NOT NULL
+        """
 
-    private static var listedKinds: String {
-        LegacyKind.allCases.filter(\.template.isListed).map { "\($0.rawValue)" }.joined(
-            separator: ", ")
-    }
-
-    /// Migrates the file to the current version, each step in a transaction of its own.
-    static func migrate(_ connection: SQLiteConnection, from version: Int) throws(SQLiteFailure) {
-        for step in version..<self.version {
+    /// Migrates the file to the version after the last step, each step in a transaction of its own.
+    static func migrate(
+        _ connection: SQLiteConnection, from version: Int, by steps: [String] = Self.steps
+    ) throws(SQLiteFailure) {
+        for step in version..<steps.count {
             try connection.execute("BEGIN IMMEDIATE")
             do {
-                try connection.execute(self.steps[step])
+                try connection.execute(steps[step])
                 try connection.execute(
                     "PRAGMA application_id = \(self.applicationID); "
                         + "PRAGMA user_version = \(step + 1); COMMIT"

@@ -17,7 +17,7 @@ struct SearchIndexRows {
     static let mark = "INSERT INTO search (rowid, words) VALUES (0, '0:0')"
     static let markQuery = "SELECT count(*) FROM search WHERE search MATCH '\"0:0\"'"
     /// The number of the words' format. An index with other words is built again.
-    static let format = 2
+    static let format = 1
 
     private let insertion: SQLiteStatement
     private let deletion: SQLiteStatement

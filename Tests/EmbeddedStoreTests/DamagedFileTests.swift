@@ -77,25 +77,6 @@ struct DamagedFileTests {
         #expect(self.openingFailure() == "\(self.path): this user has no permission to write it")
     }
 
-    @Test("is migrated to the current layout from every older one")
-    func migration() async throws {
-        for version in 1...Schema.version {
-            let path = "\(self.folder.path)/from-\(version).db"
-            let connection = try SQLiteConnection(path: path, access: .readWrite)
-            for step in 0..<version { try connection.execute(Schema.steps[step]) }
-            try connection.execute(
-                "PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(version)")
-            let store = try LocalStore.sqlite(path: path, history: 100)
-            var testOwner = await store.createConversation(
-                ConversationKey(tenant: "acme", id: "rex"))
-            #expect(await store.write([testOwner.post("hello")], by: testOwner) == .stored)
-            store.close()
-            #expect(
-                try SQLiteConnection(path: path, access: .readOnly).number("PRAGMA user_version")
-                    == Schema.version)
-        }
-    }
-
     @Test(
         "rejects writes after it was deleted or replaced",
         arguments: ["", "-wal", "-shm"])
