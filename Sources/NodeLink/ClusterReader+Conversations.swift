@@ -35,10 +35,8 @@ extension ClusterReader {
             position += 1
         }
         let changes = try self.send(
-            found.flatMap { message in
-                [names.amendments, names.marks].map {
-                    RedisQuery(slot, "HGET", $0, ByteString("\(message.number)"))
-                }
+            found.map { message in
+                RedisQuery(slot, "HGET", names.amendments, ByteString("\(message.number)"))
             })
         var page = MessagePage(
             messages: [], head: stored.head,
@@ -48,7 +46,7 @@ extension ClusterReader {
         for (index, message) in found.enumerated() {
             if let message = LayoutReader.message(
                 message.number, message.value, references: message.references,
-                amendment: changes[2 * index].text, marks: changes[2 * index + 1].text)
+                amendment: changes[index].text)
             {
                 page.messages.append(message)
             } else {

@@ -18,8 +18,7 @@ enum InspectionScripts {
         local function damaged(which, kind)
           return redis.error_reply('DAMAGED ' .. which .. ' is not a ' .. kind)
         end
-        local found = redis.pcall('HMGET', key, 'at', 'arev', 'origin', 'listed', 'kind', 'ended',
-          'created')
+        local found = redis.pcall('HMGET', key, 'at', 'arev', 'listed', 'ended', 'created')
         if found.err then return damaged(key, 'hash') end
         if not found[1] and redis.call('EXISTS', key) == 0 then return false end
         local rev, head = string.match(found[1] or '', '^1 (%d+) (%d+) %-?%d+$')
@@ -52,18 +51,13 @@ enum InspectionScripts {
           highest = math.max(highest, tonumber(string.match(value, '^(%d+) ') or 0))
         end
 
-        local listed = found[4]
-        -- A hash of an earlier version has only the kind; 3 is that of Rooms.
-        if not found[3] then listed = found[5] == '3' end
-        local created = listed and not found[6] and found[7] or ''
+        local created = found[3] and not found[4] and found[5] or ''
 
         local members = prefix .. 'members:' .. name
         local entries, people = redis.pcall('HGETALL', members), {}
         if entries.err then return damaged(members, 'hash') end
-        for _, kind in ipairs({'marks:', 'pins:'}) do
-          if type(redis.pcall('HLEN', prefix .. kind .. name)) == 'table' then
-            return damaged(prefix .. kind .. name, 'hash')
-          end
+        if type(redis.pcall('HLEN', prefix .. 'pins:' .. name)) == 'table' then
+          return damaged(prefix .. 'pins:' .. name, 'hash')
         end
         if type(redis.pcall('ZCARD', prefix .. 'threads:' .. name)) == 'table' then
           return damaged(prefix .. 'threads:' .. name, 'sorted set')

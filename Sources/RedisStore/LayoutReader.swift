@@ -60,15 +60,12 @@ public struct LayoutReader: Sendable {
         return (head, revision)
     }
 
-    /// The keys of a conversation's stream, and of its hashes of amendments and of marks.
-    public func messageKeys(of key: ConversationKey) -> (
-        log: ByteString, amendments: ByteString, marks: ByteString
-    ) {
+    /// The keys of a conversation's stream, and of its hash of amendments.
+    public func messageKeys(of key: ConversationKey) -> (log: ByteString, amendments: ByteString) {
         let shard = Shard.of(key)
         return (
             Self.key { self.keys.append(.log, of: key, in: shard, to: &$0) },
-            Self.key { self.keys.append(.amendments, of: key, in: shard, to: &$0) },
-            Self.key { self.keys.append(.marks, of: key, in: shard, to: &$0) }
+            Self.key { self.keys.append(.amendments, of: key, in: shard, to: &$0) }
         )
     }
 
@@ -78,10 +75,8 @@ public struct LayoutReader: Sendable {
     ///   - value: the first value of its entry in the stream.
     ///   - references: the second one, if there is one.
     ///   - amendment: its amendment, if there is one.
-    ///   - marks: its marks, if there are any.
     public static func message(
-        _ sequence: SequenceNumber, _ value: String, references: String?, amendment: String?,
-        marks: String?
+        _ sequence: SequenceNumber, _ value: String, references: String?, amendment: String?
     ) -> Message? {
         guard
             var message = self.read(value, { StoredMessage.read($0, as: sequence) })
@@ -93,10 +88,6 @@ public struct LayoutReader: Sendable {
         if let amendment {
             guard let read = self.read(amendment, { StoredAmendment($0) }) else { return nil }
             message = read.applied(to: message)
-        }
-        if let marks {
-            guard let read = self.read(marks, StoredMarks.read) else { return nil }
-            message.apply(read)
         }
         return message
     }

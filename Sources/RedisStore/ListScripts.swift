@@ -52,8 +52,8 @@ enum ListScripts {
     /// list also the user, the limit of the unread count, and the user as mentions have it.
     ///
     /// Returns the hash; for a member's list also the member's entry, the newest message, its
-    /// amendment, its marks, the unread count and the count of unread mentions. Returns 0 if the
-    /// user is not a member.
+    /// amendment, the unread count and the count of unread mentions. Returns 0 if the user is not a
+    /// member.
     static let summary =
         StoreScripts.readPrelude + StoreScripts.unreadFunction + """
             local user, limit = ARGV[2], tonumber(ARGV[3])
@@ -72,7 +72,7 @@ enum ListScripts {
             if not read then
               return redis.error_reply('DAMAGED ' .. members .. ' has a malformed entry')
             end
-            local last, amendment, marks, unread, mentions = false, false, false, 0, 0
+            local last, amendment, unread, mentions = false, false, 0, 0
             if oldest <= head then
               local at = string.format('%.0f', head)
               last = redis.call('XRANGE', log, at, at)[1] or false
@@ -82,16 +82,11 @@ enum ListScripts {
                 if type(amendment) == 'table' then
                   return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash')
                 end
-                local key = prefix .. 'marks:' .. name
-                marks = amendment and redis.pcall('HGET', key, at)
-                if type(marks) == 'table' then
-                  return redis.error_reply('DAMAGED ' .. key .. ' is not a hash')
-                end
               end
               unread, mentions = unread_above(read, user, limit, ARGV[4])
               if type(unread) == 'table' then return unread end
             end
-            return {redis.call('HGETALL', key), member, last, amendment, marks, unread, mentions}
+            return {redis.call('HGETALL', key), member, last, amendment, unread, mentions}
             """
 
     /// Removes index entries whose scores have not increased since they were found stale. KEYS: the

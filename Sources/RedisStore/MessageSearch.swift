@@ -119,10 +119,10 @@ struct MessageSearch {
 
     /// The reply to `StoreScripts.messages`.
     private func receiveMessages(_ reply: RedisReply) throws(DamagedValue) -> SearchPage {
-        guard let entries = reply[0], let amendments = reply[1], let marks = reply[2] else {
+        guard let entries = reply[0], let amendments = reply[1] else {
             throw DamagedValue("the reply is truncated")
         }
-        let changes = try ReplyDecoder.changes(amendments, marks)
+        let changes = try ReplyDecoder.amendments(amendments)
         var page = SearchPage(next: self.continuation)
         for entry in entries.elements {
             let message = try ReplyDecoder.message(entry, changes)

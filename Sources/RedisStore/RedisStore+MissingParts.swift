@@ -77,7 +77,7 @@ extension RedisStore {
             command.append(MessageSearch.pageSize)
         }
         let oldest = reply[0].number ?? 1
-        let (amendments, marks) = (Self.pairs(reply[2]), Self.pairs(reply[3]))
+        let amendments = Self.pairs(reply[2])
         var (messages, position) = ([Message](), 0)
         var next: SequenceNumber?
         while let id = reply[1][position][0].text {
@@ -87,7 +87,7 @@ extension RedisStore {
             next = next ?? number
             let message = LayoutReader.message(
                 number, fields[1].text ?? "", references: fields[3].text,
-                amendment: amendments[number], marks: marks[number])
+                amendment: amendments[number])
             if let message { messages.append(message) }
         }
         return (messages, oldest, next.flatMap { $0 > oldest ? $0 : nil })

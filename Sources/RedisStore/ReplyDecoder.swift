@@ -27,7 +27,7 @@ enum ReplyDecoder {
         }
         return LoadedConversation(
             record: record, head: head, revision: revision, oldest: Int(oldest), members: members,
-            pins: try self.pins(pins))
+            pins: try self.pinned(pins).sortedByPin())
     }
 
     /// Decodes a conversation's hash.
@@ -35,10 +35,10 @@ enum ReplyDecoder {
         _ fields: RedisReply
     ) throws(DamagedValue) -> (record: ConversationRecord, head: SequenceNumber, revision: Revision)
     {
-        var (kind, origin, isListed) = (LegacyKind.conversations, nil as ByteString?, false)
         var (record, head, revision) = (
-            ConversationRecord(kind.template, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0
+            ConversationRecord(.unknown, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0
         )
+        var hasOrigin = false
         var pairs = fields.elements
         while let name = pairs.next(), let value = pairs.next() {
             if name.isText("title") {
@@ -46,9 +46,9 @@ enum ReplyDecoder {
             } else if name.isText("details") {
                 record.dialectData = ByteString(value.string)
             } else if name.isText("origin") {
-                origin = ByteString(value.string)
+                (record.origin, hasOrigin) = (ByteString(value.string), true)
             } else if name.isText("listed") {
-                isListed = true
+                record.isListed = true
             } else if name.isText("creator") {
                 record.creator = UserID(storageKey: ByteString(value.string))
             } else if name.isText("at") {
@@ -68,11 +68,6 @@ enum ReplyDecoder {
                         throw DamagedValue("access is \(number)")
                     }
                     record.joinPolicy = access
-                } else if name.isText("kind") {
-                    guard let stored = LegacyKind(rawValue: UInt8(clamping: number)) else {
-                        throw DamagedValue("kind is \(number)")
-                    }
-                    kind = stored
                 } else if name.isText("pinning") {
                     guard
                         let policy = ConversationRecord.PinPolicy(
@@ -88,9 +83,7 @@ enum ReplyDecoder {
                 }
             }
         }
-        // A hash of an earlier version has only the kind.
-        record.origin = origin ?? kind.template.origin
-        record.isListed = origin == nil ? kind.template.isListed : isListed
+        guard hasOrigin else { throw DamagedValue("origin is missing") }
         return (record, head, revision)
     }
 
@@ -111,16 +104,15 @@ enum ReplyDecoder {
         if reply.isNull || reply.kind == .integer { return nil }
         var parts = reply.elements
         guard let fields = parts.next(), let member = parts.next(), let last = parts.next(),
-            let amendment = parts.next(), let marks = parts.next(),
-            let unread = parts.next()?.integer, let mentions = parts.next()?.integer
+            let amendment = parts.next(), let unread = parts.next()?.integer,
+            let mentions = parts.next()?.integer
         else { throw DamagedValue("the reply is truncated") }
         let (record, head, _) = try self.record(fields)
-        var changes = StoredChanges()
-        if !amendment.isNull { changes.amendments[head] = try self.amendment(amendment, of: head) }
-        if !marks.isNull { changes.marks[head] = try self.marks(marks, of: head) }
+        var amendments: [SequenceNumber: StoredAmendment] = [:]
+        if !amendment.isNull { amendments[head] = try self.amendment(amendment, of: head) }
         return ListedMembership(
             key: key, record: record, head: head, member: try self.member(user, member),
-            lastMessage: last.isNull ? nil : try self.message(last, changes),
+            lastMessage: last.isNull ? nil : try self.message(last, amendments),
             unreadCount: Int(unread), unreadMentionCount: Int(mentions))
     }
 

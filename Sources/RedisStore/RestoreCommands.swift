@@ -84,7 +84,7 @@ public struct RestoreCommands: Sendable {
             arguments += [
                 Self.entryID(message.sequence),
                 Self.text { StoredMessage.write(message, revision: message.revision, to: &$0) },
-                Self.amendment(message), Self.references(message), Self.marks(message),
+                Self.amendment(message), Self.references(message),
                 Self.text { StoredReferences.writeThreadEntry(of: message, to: &$0) },
             ]
         }
@@ -133,14 +133,6 @@ public struct RestoreCommands: Sendable {
         return self.text { StoredReferences.write(annotations, to: &$0) }
     }
 
-    /// Empty for a message without reactions and pin.
-    private static func marks(_ message: Message) -> ByteString {
-        guard let annotations = message.body.annotations, StoredMarks.exist(in: annotations) else {
-            return ""
-        }
-        return self.text { StoredMarks.write(annotations, to: &$0) }
-    }
-
     /// The hash, as `StoreScripts.write` creates it.
     private static func fields(of conversation: LoadedConversation, _ amendedAt: Revision) -> [(
         ByteString, ByteString
@@ -154,8 +146,6 @@ public struct RestoreCommands: Sendable {
         ]
         if let creator = record.creator { fields.append(("creator", creator.storageKey)) }
         if let ended = record.endedAt { fields.append(("ended", self.text(ended.milliseconds))) }
-        let kind = LegacyKind(of: record.origin).rawValue
-        if kind != 0 { fields.append(("kind", self.text(kind))) }
         if record.dialectData.byteCount > 0 { fields.append(("details", record.dialectData)) }
         if record.isListed { fields.append(("listed", "1")) }
         let pinning = record.pinPolicy.storedText

@@ -1,10 +1,10 @@
 /// The scripts that write what another store has stored.
 enum RestoreScripts {
     /// Writes a part of a conversation that does not exist yet. KEYS: its hash, stream, members,
-    /// amendments, marks, threads and pins. ARGV: `begin`, or the id of the stream's last entry
-    /// (empty if it has none); then four groups, each after its count: members (user, entry),
-    /// messages (id, entry; amendment, references, marks and entry of the thread, each perhaps
-    /// empty), pins (number, message) and the fields of the hash (name, value).
+    /// amendments, threads and pins. ARGV: `begin`, or the id of the stream's last entry (empty if
+    /// it has none); then four groups, each after its count: members (user, entry), messages (id,
+    /// entry; amendment, references and entry of the thread, each perhaps empty), pins (number,
+    /// message) and the fields of the hash (name, value).
     ///
     /// The part with the hash is the last one, because a conversation exists if and only if its
     /// hash does. `begin` removes what an interrupted copy has left. Returns `done`, `exists`, or
@@ -28,7 +28,7 @@ enum RestoreScripts {
           end
         end
         each(2, function(user, entry) call('HSET', KEYS[3], user, entry) end)
-        each(6, function(id, entry, amendment, references, marks, reply)
+        each(5, function(id, entry, amendment, references, reply)
           if references == '' then
             call('XADD', KEYS[2], id, 'm', entry)
           else
@@ -36,10 +36,9 @@ enum RestoreScripts {
           end
           local number = string.match(id, '^%d+')
           if amendment ~= '' then call('HSET', KEYS[4], number, amendment) end
-          if marks ~= '' then call('HSET', KEYS[5], number, marks) end
-          if reply ~= '' then call('ZADD', KEYS[6], 0, reply) end
+          if reply ~= '' then call('ZADD', KEYS[5], 0, reply) end
         end)
-        each(2, function(number, message) call('HSET', KEYS[7], number, message) end)
+        each(2, function(number, message) call('HSET', KEYS[6], number, message) end)
         each(2, function(name, value) call('HSET', KEYS[1], name, value) end)
         return 'done'
         """

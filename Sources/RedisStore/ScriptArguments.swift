@@ -251,7 +251,7 @@ final class ScriptArguments {
                     guard StoredMarks.exist(in: annotations) else { return }
                     StoredAmendment.write(message, revision: write.revision, to: &$0)
                 }
-                self.appendMarks(of: message, revision: write.revision, to: &command)
+                self.appendPin(of: message, revision: write.revision, to: &command)
             }
         case .cursors(let user, let read, let delivered):
             command.append(text: user.storageKey)
@@ -268,7 +268,7 @@ final class ScriptArguments {
             command.append(message.sequence)
             self.append(time, to: &command)
             self.append(to: &command) { StoredAmendment.writeState(message, to: &$0) }
-            self.appendMarks(of: message, revision: write.revision, to: &command)
+            self.appendPin(of: message, revision: write.revision, to: &command)
         case .member(let member):
             command.append("j")
             command.append(write.revision)
@@ -303,22 +303,16 @@ final class ScriptArguments {
         command.append(record.createdAt.milliseconds)
         command.append(record.updatedAt.milliseconds)
         self.append(record.endedAt, to: &command)
-        command.append(LegacyKind(of: record.origin).rawValue)
         command.append(text: record.dialectData)
         command.append(text: record.origin)
         command.append(record.isListed ? "1" : "")
         command.append(text: record.pinPolicy.storedText)
     }
 
-    /// Appends a message's marks and its pinned copy, each empty if it has none.
-    private func appendMarks(
+    /// Appends a message's pinned copy; empty if it is not pinned.
+    private func appendPin(
         of message: Message, revision: Revision, to command: inout RedisCommandWriter
     ) {
-        self.append(to: &command) {
-            guard let annotations = message.body.annotations, StoredMarks.exist(in: annotations)
-            else { return }
-            StoredMarks.write(annotations, to: &$0)
-        }
         self.append(to: &command) {
             guard message.isPinned else { return }
             StoredPin.write(message, revision: revision, to: &$0)

@@ -49,23 +49,19 @@ extension StoreScripts {
             return {oldest, low, texts, amended, pinned}
             """
 
-    /// The function `overlays`, which collects the amendments and the marks of messages.
+    /// The function `overlays`, which collects the amendments of messages.
     private static let overlaysFunction = """
         local function overlays(ids)
-          local amendments, marks, amended = {}, {}, {}
-          if arev == 0 or #ids == 0 then return amendments, marks end
-          local damage = collect(prefix .. 'amend:' .. name, ids, amendments)
-          for index = 1, #amendments, 2 do amended[#amended + 1] = amendments[index] end
-          damage = damage or collect(prefix .. 'marks:' .. name, amended, marks)
-          return amendments, marks, damage
+          local amendments = {}
+          if arev == 0 or #ids == 0 then return amendments end
+          return amendments, collect(prefix .. 'amend:' .. name, ids, amendments)
         end
 
         """
 
     /// Messages by their numbers. KEYS: the hash. ARGV: the history limit; the numbers.
     ///
-    /// Returns the entries of those that are retained, their amendments (number, amendment, …) and
-    /// their marks (number, marks, …).
+    /// Returns the entries of those that are retained, and their amendments (number, amendment, …).
     static let messages =
         readPrelude + overlaysFunction + """
             local entries, ids = {}, {}
@@ -78,22 +74,21 @@ extension StoreScripts {
                 ids[#ids + 1] = ARGV[index]
               end
             end
-            local amendments, marks, damage = overlays(ids)
-            return damage or {entries, amendments, marks}
+            local amendments, damage = overlays(ids)
+            return damage or {entries, amendments}
             """
 
     /// All messages of a conversation, page by page, for its inspection. KEYS: the hash. ARGV: as
     /// for `search`.
     ///
-    /// Returns the oldest number, the stream's entries, their amendments (number, amendment, …) and
-    /// their marks (number, marks, …).
+    /// Returns the oldest number, the stream's entries and their amendments (number, amendment, …).
     static let window =
         readPrelude + rangeFunction + overlaysFunction + """
             local stop = tonumber(ARGV[2]) or head + 1
             local high = math.min(head, stop - 1)
             local entries, ids = read(math.max(oldest, high - tonumber(ARGV[3]) + 1), high)
             if entries.err then return entries end
-            local amendments, marks, damage = overlays(ids)
-            return damage or {oldest, entries, amendments, marks}
+            local amendments, damage = overlays(ids)
+            return damage or {oldest, entries, amendments}
             """
 }

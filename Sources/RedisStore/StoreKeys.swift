@@ -48,17 +48,13 @@ struct StoreKeys: Sendable {
         case log = ":log:"
         case members = ":members:"
         case amendments = ":amend:"
-        /// The reactions and pins of messages (`StoredMarks`).
-        case marks = ":marks:"
         /// The replies of all threads, a sorted set (`StoredReferences.writeThreadEntry`).
         case threads = ":threads:"
         /// The pinned messages (`StoredPin`).
         case pins = ":pins:"
     }
 
-    static let otherParts: [ConversationPart] = [
-        .log, .members, .amendments, .marks, .threads, .pins,
-    ]
+    static let otherParts: [ConversationPart] = [.log, .members, .amendments, .threads, .pins]
 
     /// The keys of users and tenants. They have slots of their own, so in Redis Cluster no script
     /// can use them together with a conversation.

@@ -8,11 +8,11 @@ extension StoreScripts {
     /// are wanted.
     ///
     /// Returns head, oldest, revision, the stream's entries, the amendments of all messages that it
-    /// returns (number, amendment, …), the amended entries below, the marks of all messages
-    /// (number, marks, …), the entries to which the page replies, the threads (the entry of the
-    /// last reply, the number of replies, …), and 1 if the range has more messages.
+    /// returns (number, amendment, …), the amended entries below, the entries to which the page
+    /// replies, the threads (the entry of the last reply, the number of replies, …), and 1 if the
+    /// range has more messages.
     private static let pageEnd = """
-        local overlays, marks, targets, threads = {}, {}, {}, {}
+        local overlays, targets, threads = {}, {}, {}
         for _, entry in ipairs(entries) do
           local to = tonumber(string.match(entry[2][4] or '', '^(%d+) ') or 0)
           if has_references and to >= oldest and to <= head and not is_shown(to) then
@@ -32,11 +32,6 @@ extension StoreScripts {
         end
         if arev > 0 and #ids > 0 then
           local damage = collect(prefix .. 'amend:' .. name, ids, overlays)
-          if damage then return damage end
-          -- Only amended messages have marks.
-          local amended = {}
-          for index = 1, #overlays, 2 do amended[#amended + 1] = overlays[index] end
-          damage = collect(prefix .. 'marks:' .. name, amended, marks)
           if damage then return damage end
         end
         local index = prefix .. 'threads:' .. name
@@ -60,7 +55,7 @@ extension StoreScripts {
             from = '[' .. root .. ';'
           end
         end
-        return {head, oldest, rev, entries, overlays, below, marks, replied, threads,
+        return {head, oldest, rev, entries, overlays, below, replied, threads,
           has_more and 1 or 0}
         """
 
@@ -265,12 +260,12 @@ extension StoreScripts {
     /// the history limit, the highest sequence number, the revision, and the limits of messages and
     /// of bytes.
     ///
-    /// Returns the same as `page`, but only the amended entries, their amendments and marks.
+    /// Returns the same as `page`, but only the amended entries and their amendments.
     static let amended =
         readPrelude + amendedSinceFunction + """
             local through, since, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
             local bytes, has_more = tonumber(ARGV[5]), 0
-            local found, overlays, below, ids, marks = {}, {}, {}, {}, {}
+            local found, overlays, below = {}, {}, {}
             if arev > since and limit > 0 then
               found = amended_since(since, through)
               if found.err then return found end
@@ -287,13 +282,10 @@ extension StoreScripts {
                 end
                 bytes = bytes - #entry[2][2] - #value
                 below[#below + 1] = entry
-                ids[#ids + 1] = number
                 overlays[#overlays + 1] = number
                 overlays[#overlays + 1] = value
               end
-              local damage = collect(prefix .. 'marks:' .. name, ids, marks)
-              if damage then return damage end
             end
-            return {head, oldest, rev, {}, overlays, below, marks, {}, {}, has_more}
+            return {head, oldest, rev, {}, overlays, below, {}, {}, has_more}
             """
 }

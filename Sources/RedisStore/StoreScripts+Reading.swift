@@ -64,8 +64,7 @@ extension StoreScripts {
         """
 
     /// Everything but the messages. KEYS: the hash. ARGV: the history limit. Returns the hash, the
-    /// members, the oldest sequence number, and the pinned messages (number, message, amendment,
-    /// …).
+    /// members, the oldest sequence number, and the pinned messages (number, message, …).
     static let load =
         readPrelude + """
             local members = redis.pcall('HGETALL', prefix .. 'members:' .. name)
@@ -77,18 +76,7 @@ extension StoreScripts {
             if pins.err then
               return redis.error_reply('DAMAGED ' .. prefix .. 'pins:' .. name .. ' is not a hash')
             end
-            local pinned = {}
-            for index = 1, #pins, 2 do
-              local amend = prefix .. 'amend:' .. name
-              local amendment = redis.pcall('HGET', amend, pins[index])
-              if type(amendment) == 'table' then
-                return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash')
-              end
-              pinned[#pinned + 1] = pins[index]
-              pinned[#pinned + 1] = pins[index + 1]
-              pinned[#pinned + 1] = amendment
-            end
-            return {redis.call('HGETALL', key), members, oldest, pinned}
+            return {redis.call('HGETALL', key), members, oldest, pins}
             """
 
     /// The senders of the newest messages. KEYS: the hash. ARGV: the history limit, and the limit.

@@ -98,28 +98,24 @@ enum StoreScripts {
             return 'step', tonumber(rev)
           end
           if kind == 'c' then
-            if call('EXISTS', key) == 1 or not list(at + 13) then return 'damaged', 0 end
+            if call('EXISTS', key) == 1 or not list(at + 12) then return 'damaged', 0 end
             call('HSET', key, 'access', ARGV[at + 2], 'title', ARGV[at + 3],
               'created', ARGV[at + 5])
             if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
             if ARGV[at + 7] ~= '' then call('HSET', key, 'ended', ARGV[at + 7]) end
-            -- Nodes of earlier versions read the kind in place of origin and listed.
-            if ARGV[at + 8] ~= '0' then call('HSET', key, 'kind', ARGV[at + 8]) end
-            if ARGV[at + 9] ~= '' then call('HSET', key, 'details', ARGV[at + 9]) end
-            call('HSET', key, 'origin', ARGV[at + 10])
-            if ARGV[at + 11] ~= '' then call('HSET', key, 'listed', ARGV[at + 11]) end
-            if ARGV[at + 12] ~= '' then call('HSET', key, 'pinning', ARGV[at + 12]) end
+            if ARGV[at + 8] ~= '' then call('HSET', key, 'details', ARGV[at + 8]) end
+            call('HSET', key, 'origin', ARGV[at + 9])
+            if ARGV[at + 10] ~= '' then call('HSET', key, 'listed', ARGV[at + 10]) end
+            if ARGV[at + 11] ~= '' then call('HSET', key, 'pinning', ARGV[at + 11]) end
             updated = ARGV[at + 6]
           elseif kind == 'a' then
             local number = tonumber(ARGV[at + 2])
             if number < 1 or number > tonumber(head) then return 'step', tonumber(rev) end
-            local amend, marks = prefix .. 'amend:' .. name, prefix .. 'marks:' .. name
-            local pins = prefix .. 'pins:' .. name
+            local amend, pins = prefix .. 'amend:' .. name, prefix .. 'pins:' .. name
             local is_kept = number > head - history
             local stored = is_kept and pcall('HGET', amend, ARGV[at + 2])
-            local mark = pcall('HEXISTS', marks, ARGV[at + 2])
-            local pin, copy = pcall('HGET', pins, ARGV[at + 2]), ARGV[at + 6]
-            if type(stored) == 'table' or type(mark) == 'table' or type(pin) == 'table' then
+            local pin, copy = pcall('HGET', pins, ARGV[at + 2]), ARGV[at + 5]
+            if type(stored) == 'table' or type(pin) == 'table' then
               return 'damaged', 0
             end
             if copy ~= '' then
@@ -130,18 +126,11 @@ enum StoreScripts {
             local is_deleted = stored and string.find(stored, '^%d+ 2 ')
             if is_kept and not is_deleted then
               call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4])
-              if ARGV[at + 5] ~= '' then
-                call('HSET', marks, ARGV[at + 2], ARGV[at + 5])
-              elseif mark == 1 then
-                call('HDEL', marks, ARGV[at + 2])
-              end
               amended = ARGV[at + 1]
               -- Amendments of trimmed messages are removed now and then.
               if call('HLEN', amend) % 64 == 0 then
-                for _, changes in ipairs({amend, marks}) do
-                  for _, old in ipairs(call('HKEYS', changes)) do
-                    if tonumber(old) <= head - history then call('HDEL', changes, old) end
-                  end
+                for _, old in ipairs(call('HKEYS', amend)) do
+                  if tonumber(old) <= head - history then call('HDEL', amend, old) end
                 end
               end
             end
@@ -193,7 +182,7 @@ enum StoreScripts {
           local threads = ARGV[at + 6] ~= '' and prefix .. 'threads:' .. name
           local added = threads and pcall('ZSCORE', threads, ARGV[at + 6])
           if type(added) == 'table' then return added end
-          local hashes = {'amend:', 'marks:', 'pins:'}
+          local hashes = {'amend:', 'pins:'}
           for index, part in ipairs(hashes) do
             hashes[index] = prefix .. part .. name
             added = ARGV[at + 7 + index] ~= '' and pcall('HEXISTS', hashes[index], number)
@@ -313,7 +302,7 @@ enum StoreScripts {
             elseif kind == 'r' then
               at = at + 2 + 3 * writes
             else
-              at = at + ({n = 11, c = 16, a = 7, j = 11, u = 9, d = 3, e = 3, s = 2})[kind]
+              at = at + ({n = 10, c = 15, a = 6, j = 11, u = 9, d = 3, e = 3, s = 2})[kind]
             end
           end
 

@@ -2,14 +2,16 @@ import Bytes
 import ChatModel
 
 /// The last change of a message, as its conversation's hash of amendments has it:
-/// `revision state byte-count content`, then a mark and the metadata if there are any.
-///
-/// Reactions and the pin are in `StoredMarks`; a change of them makes an amendment too.
+/// `revision state` and the byte counts of content and metadata, each followed by a blank, then
+/// content, metadata, and the reactions and the pin if there are any (`StoredMarks`). The metadata
+/// begins with a mark if present.
 struct StoredAmendment {
     let revision: Revision
     let state: Message.State
     let content: String
     let metadata: [UInt8]?
+    /// Only reactions and the pin.
+    let marks: MessageAnnotations?
 
     static func write(_ message: Message, revision: Revision, to output: inout ByteBuffer) {
         output.append(number: revision)
@@ -20,8 +22,12 @@ struct StoredAmendment {
     static func writeState(_ message: Message, to output: inout ByteBuffer) {
         output.append(number: message.state.rawValue)
         output.append(number: message.body.content.utf8.count)
+        output.append(number: message.body.metadata.map { 1 + $0.count } ?? 0)
         output.append(text: message.body.content)
         if let metadata = message.body.metadata { output.append(present: metadata) }
+        if let annotations = message.body.annotations, StoredMarks.exist(in: annotations) {
+            StoredMarks.write(annotations, to: &output)
+        }
     }
 
     /// The state and the content, without copying them. Nil if the bytes do not have this format.
@@ -31,7 +37,8 @@ struct StoredAmendment {
         var rest = FieldReader(bytes)
         guard rest.nextNumber() != nil,
             let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let size = rest.nextNumber(), let content = rest.nextField(byteCount: size)
+            let size = rest.nextNumber(), rest.nextNumber() != nil,
+            let content = rest.nextField(byteCount: size)
         else { return nil }
         return (state, content.remaining)
     }
@@ -41,21 +48,28 @@ struct StoredAmendment {
         var rest = FieldReader(bytes)
         guard let revision = rest.nextNumber(),
             let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let size = rest.nextNumber(), let content = rest.nextField(byteCount: size)?.text
+            let size = rest.nextNumber(), let metadataSize = rest.nextNumber(),
+            let content = rest.nextField(byteCount: size)?.text,
+            let metadata = rest.nextField(byteCount: metadataSize)
         else { return nil }
+        self.marks = rest.isEmpty ? nil : StoredMarks.read(rest.remaining)
+        if !rest.isEmpty, self.marks == nil { return nil }
         self.revision = Int(revision)
         self.state = state
         self.content = content
-        self.metadata = rest.optionalBytes
+        self.metadata = metadata.optionalBytes
     }
 
     /// The reply and the mentions stay those of the message as it was sent; a deleted message has
-    /// no mentions.
+    /// only the reply.
     func applied(to message: Message) -> Message {
-        var annotations = message.body.annotations
-        if self.state == .deleted {
-            annotations = MessageAnnotations(reply: annotations?.reply, mentions: nil)
-        }
+        let sent = message.body.annotations
+        let annotations =
+            self.state == .deleted
+            ? MessageAnnotations(reply: sent?.reply, mentions: nil)
+            : MessageAnnotations(
+                reply: sent?.reply, mentions: sent?.mentions, reactions: self.marks?.reactions,
+                pin: self.marks?.pin)
         let body = MessageBody(
             author: message.body.author, clientMessageID: message.body.clientMessageID,
             content: self.content, metadata: self.metadata, annotations: annotations)

@@ -4,8 +4,7 @@ import ChatModel
 /// The format of a message's reply and mentions, in a field of its own behind the message in the
 /// stream. It never changes, so amendments do not repeat it.
 ///
-/// A field of its own, because nodes of an earlier version read only the first one, and because
-/// scripts see without a search whether a message has it.
+/// A field of its own, because scripts see without a search whether a message has it.
 ///
 /// The field begins with the message replied to, the root of its thread (both 0 without a reply),
 /// the kind of mentions and the byte count of the users, each followed by a blank. The users
@@ -91,13 +90,10 @@ enum StoredReferences {
     }
 }
 
-/// The format of a message's reactions and pin: their whole present state, as the conversation's
-/// hash of marks has it. A message without them has no entry, and a deleted message loses it.
+/// The format of a message's reactions and pin: their whole present state, as the end of an
+/// amendment. A deleted message has none.
 ///
-/// Not a part of the amendment, because nodes of an earlier version take all of its last part as
-/// metadata.
-///
-/// The entry begins with the byte counts of the two parts, 0 for none. The reactions are their
+/// It begins with the byte counts of the two parts, 0 for none. The reactions are their
 /// number, and for each the byte count of the emoji, the number of users, the emoji and the users
 /// (byte count, text). The pin is a number (1 if the message is pinned), the time, the byte counts
 /// of the user and of its name, these texts, and behind a mark the agent if there is one.
@@ -199,15 +195,12 @@ enum StoredMarks {
 ///
 /// The first part never changes, so a script can keep it: its byte count and a blank; the byte
 /// count of the references, a blank and the references; the message without its text. The rest is
-/// the byte count of the marks, a blank, the marks, and the message as an amendment.
+/// the message as an amendment.
 enum StoredPin {
     static func write(_ message: Message, revision: Revision, to output: inout ByteBuffer) {
-        var (first, references, marks) = (ByteBuffer(), ByteBuffer(), ByteBuffer())
-        if let annotations = message.body.annotations {
-            if StoredReferences.exist(in: annotations) {
-                StoredReferences.write(annotations, to: &references)
-            }
-            if StoredMarks.exist(in: annotations) { StoredMarks.write(annotations, to: &marks) }
+        var (first, references) = (ByteBuffer(), ByteBuffer())
+        if let annotations = message.body.annotations, StoredReferences.exist(in: annotations) {
+            StoredReferences.write(annotations, to: &references)
         }
         first.append(number: references.count)
         first.append(contentsOf: references.bytes)
@@ -219,8 +212,6 @@ enum StoredPin {
             revision: 0, to: &first)
         output.append(number: first.count)
         output.append(contentsOf: first.bytes)
-        output.append(number: marks.count)
-        output.append(contentsOf: marks.bytes)
         StoredAmendment.write(message, revision: revision, to: &output)
     }
 
@@ -231,9 +222,6 @@ enum StoredPin {
             let referencesSize = first.nextNumber(),
             let references = first.nextField(byteCount: referencesSize),
             var message = StoredMessage.read(first.remaining, as: sequence),
-            let marksSize = rest.nextNumber(),
-            let marksField = rest.nextField(byteCount: marksSize),
-            let marks = StoredMarks.read(marksField.remaining),
             let present = StoredAmendment(rest.remaining)
         else { return nil }
         if referencesSize > 0 {
@@ -241,18 +229,6 @@ enum StoredPin {
             message.body = message.body.with(read)
         }
         message = present.applied(to: message)
-        message.apply(marks)
         return message.isPinned ? message : nil
-    }
-}
-
-extension Message {
-    /// Adds reactions and pin, unless the message is deleted.
-    mutating func apply(_ marks: MessageAnnotations) {
-        guard self.state != .deleted else { return }
-        self.body = self.body.with(
-            MessageAnnotations(
-                reply: self.body.annotations?.reply, mentions: self.body.annotations?.mentions,
-                reactions: marks.reactions, pin: marks.pin))
     }
 }

@@ -171,7 +171,7 @@ struct RedisFaultTests {
         #expect(try await store.faults(.examine(Self.key)) == StoredFaults())
         #expect(await store.load(Self.key)?.text == whole)
         #expect(await store.page(Self.key, .newest)?.text == page)
-        for part in ["marks", "threads", "pins"] {
+        for part in ["threads", "pins"] {
             try store.redisCLI("DEL", self.name(part, store))
             try store.redisCLI("SET", self.name(part, store), "x")
             guard case .failed(let failure) = await store.request(.examine(Self.key)) else {

@@ -62,7 +62,7 @@ struct RedisAnnotationTests {
         _ = await store.write([owner.post("one"), owner.post("two")], by: owner)
         let first = try #require(try await Self.messages(store).first)
         _ = await store.write([owner.edit(first, to: "uno"), owner.delete(first)], by: owner)
-        for part in ["marks", "threads", "pins"] {
+        for part in ["threads", "pins"] {
             #expect(try store.redisCLI("EXISTS", Self.name(store, part)) == "0")
         }
         #expect(try store.redisCLI("HEXISTS", Self.name(store, "conv"), "pinning") == "0")
@@ -125,7 +125,6 @@ struct RedisAnnotationTests {
         _ = await store.write([owner.delete(edited)], by: owner)
         let deleted = try #require(try await Self.messages(store).last?.body.annotations)
         #expect(deleted.reply == reply && deleted.mentions == nil && deleted.reactions == nil)
-        #expect(try store.redisCLI("HLEN", Self.name(store, "marks")) == "0")
     }
 
     @Test("keep a pinned message that is trimmed", arguments: RedisUnderTest.Kind.allCases)
@@ -155,19 +154,6 @@ struct RedisAnnotationTests {
         pins = try #require(await store.load(rex)?.pins)
         #expect(pins.map(\.body.content) == ["drei"])
         #expect(pins.first?.isPinned == true && pins.first?.state == .edited)
-    }
-
-    @Test("leave out a pin whose message a node of an earlier version has deleted")
-    func foreignDeletion() async throws {
-        let store = try RedisUnderTest(.standalone, history: 100)
-        var owner = await store.createConversation(rex)
-        _ = await store.write([owner.post("one"), owner.post("two")], by: owner)
-        for message in try await Self.messages(store) {
-            _ = await store.write([Self.pin(message, Self.pin(), &owner)], by: owner)
-        }
-        try store.redisCLI("HSET", Self.name(store, "amend"), "1", "9 2 0 ")
-        #expect(await store.load(rex)?.pins.map(\.sequence) == [2])
-        #expect(try await Self.messages(store).first?.isPinned == false)
     }
 
     @Test(
@@ -299,7 +285,7 @@ struct RedisAnnotationTests {
         let first = try #require(try await Self.messages(store).first)
         let hearts = Self.reactions("❤", by: "bob")
         _ = await store.write([Self.pin(first, Self.pin(), &owner)], by: owner)
-        let parts = ["log", "amend", "marks", "threads", "pins"]
+        let parts = ["log", "amend", "threads", "pins"]
         func contents() throws -> [String] {
             try (parts + ["conv"]).map { try store.redisCLI("DUMP", Self.name(store, $0)) }
         }
@@ -337,7 +323,6 @@ struct RedisAnnotationTests {
     @Test(
         "that are malformed are damage of one conversation, which the failure describes",
         arguments: [
-            ("marks", "the reactions and the pin of message 1 are not what was stored"),
             ("amend", "the amendment of message 1 is not what was stored"),
             ("pins", "the pin of message 1 is not what was stored"),
             ("threads", "the malformed entry"),

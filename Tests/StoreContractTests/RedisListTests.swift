@@ -38,7 +38,7 @@ struct RedisListTests {
         )
         #expect(
             try store.redisCLI(
-                "HMGET", "\(store.name):{s\(kim.key.shard)}:conv:acme:kim", "kind", "details") == ""
+                "HMGET", "\(store.name):{s\(kim.key.shard)}:conv:acme:kim", "details") == ""
         )
     }
 
