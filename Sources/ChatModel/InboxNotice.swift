@@ -22,8 +22,7 @@ public struct InboxNotice: Sendable, Equatable {
     }
 
     public let conversation: ByteString
-    /// Nil in a notice of version 1.0, which has none.
-    public let position: Position?
+    public let position: Position
     /// Members of a JSON object that the dialect of the conversation adds; empty for none.
     public let fields: ByteString
 
@@ -33,21 +32,16 @@ public struct InboxNotice: Sendable, Equatable {
         self.fields = fields
     }
 
-    /// Reads the notice from a message of an inbox.
-    public init(_ body: MessageBody) {
-        self.conversation = ByteString(body.content)
+    /// Reads the notice from a message of an inbox. Nil if it has no position.
+    public init?(_ body: MessageBody) {
         let metadata = String(decoding: body.metadata ?? [], as: UTF8.self)
-        let members = metadata.utf8.dropFirst().dropLast()
-        var rest = members
-        if let head = Self.readNumber(named: #""head":"#, from: &rest),
+        var rest = metadata.utf8.dropFirst().dropLast()
+        guard let head = Self.readNumber(named: #""head":"#, from: &rest),
             let revision = Self.readNumber(named: #","rev":"#, from: &rest)
-        {
-            self.position = Position(head: head, revision: revision)
-            self.fields = ByteString(String(Substring(rest.dropFirst())))
-        } else {
-            self.position = nil
-            self.fields = ByteString(String(Substring(members)))
-        }
+        else { return nil }
+        self.conversation = ByteString(body.content)
+        self.position = Position(head: head, revision: revision)
+        self.fields = ByteString(String(Substring(rest.dropFirst())))
     }
 
     /// The number of a member at the start of `text`, which is removed; nil if it has another name.
@@ -66,9 +60,8 @@ public struct InboxNotice: Sendable, Equatable {
     ///
     /// - Parameter id: the id of all attempts to post it; nil for a new one.
     public func body(by author: Person, id: ClientMessageID? = nil) -> MessageBody {
-        let position = self.position ?? .start
         let more = self.fields.byteCount > 0 ? ",\(self.fields)" : ""
-        let metadata = #"{"head":\#(position.head),"rev":\#(position.revision)\#(more)}"#
+        let metadata = #"{"head":\#(self.position.head),"rev":\#(self.position.revision)\#(more)}"#
         return MessageBody(
             author: author, clientMessageID: id, content: self.conversation.string,
             metadata: Array(metadata.utf8))

@@ -165,7 +165,9 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
     public mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
     ) {
-        _ = self.subscriptions.enter(InboxNotice(message.body), into: &steps)
+        if let notice = InboxNotice(message.body) {
+            _ = self.subscriptions.enter(notice, into: &steps)
+        }
     }
 
     public mutating func leftConversation(

@@ -103,8 +103,9 @@ public struct UserSubscriptions: Sendable {
         guard self.subscribed.count + self.awaitingEntry.count < 2 * Self.limit else {
             return self.contains(notice.conversation)
         }
-        let start = notice.position.map { StartPosition.after($0.head, since: $0.revision) }
-        self.enter(notice.conversation, from: start ?? .now, into: &steps)
+        self.enter(
+            notice.conversation,
+            from: .after(notice.position.head, since: notice.position.revision), into: &steps)
         return true
     }
 

@@ -67,8 +67,8 @@ extension PetsSession {
     public mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
     ) {
-        let notice = InboxNotice(message.body)
-        guard !self.subscriptions.contains(notice.conversation),
+        guard let notice = InboxNotice(message.body),
+            !self.subscriptions.contains(notice.conversation),
             self.createdConversations[notice.conversation] == nil,
             self.subscriptions.enter(notice, into: &steps)
         else { return }

@@ -161,19 +161,24 @@ extension ChatsJobTests {
     @Test("subscribes to a chat that another connection of the user has joined")
     func joinedElsewhere() {
         var probe = SessionProbe.chats()
-        let note = TestData.message(1, "6")
-        #expect(
+        let user = UserID(tokenSubject: "7")
+        func receive(_ body: MessageBody) -> [String] {
             probe.perform {
                 $0.receivedInboxMessage(
-                    note, in: .inbox(of: UserID(tokenSubject: "7"), in: "tenant"), into: &$1)
-            } == [
-                "enter tenant/6 as 7 Ann unlisted chats from now, history read"
+                    Message(
+                        sequence: 1, revision: 1, sentAt: Timestamp(milliseconds: 0), body: body),
+                    in: .inbox(of: user, in: "tenant"), into: &$1)
+            }
+        }
+        func notice(_ chat: ByteString) -> MessageBody {
+            InboxNotice(chat, from: .start).body(by: Person(id: user, name: "Ann"))
+        }
+        #expect(
+            receive(notice("6")) == [
+                "enter tenant/6 as 7 Ann unlisted chats after 0 since 0, history read"
             ])
-        #expect(
-            probe.perform {
-                $0.receivedInboxMessage(
-                    TestData.message(2, "5"),
-                    in: .inbox(of: UserID(tokenSubject: "7"), in: "tenant"), into: &$1)
-            }.isEmpty)
+        #expect(receive(notice("5")).isEmpty)
+        // A message that is no notice.
+        #expect(receive(TestData.message(2, "8").body).isEmpty)
     }
 }

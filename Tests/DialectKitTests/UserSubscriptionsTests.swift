@@ -169,15 +169,12 @@ struct UserSubscriptionsTests {
         #expect(enterFromInbox("more").isEntered, "a place is free")
     }
 
-    @Test("begin at the position of the notice, and without one from the time of joining")
+    @Test("begin at the position of the notice")
     func noticePositions() {
         let notice = InboxNotice("a", from: .init(head: 3, revision: 7))
         var ann = ScriptedSubscriber()
         #expect(
             ann.run { _ = $0.enter(notice, into: &$1) } == ["enter a after 3, revision 7"])
-        let author = ScriptedSubscriber.ann
-        let old = InboxNotice(MessageBody(author: author, clientMessageID: nil, content: "b"))
-        #expect(ann.run { _ = $0.enter(old, into: &$1) } == ["enter b"])
     }
 
     @Test("leave the answers of the session's own requests to the session")
