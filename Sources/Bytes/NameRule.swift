@@ -32,8 +32,8 @@ public enum NameRule {
     /// The rule for ids of existing users as text that follows "must be 1 to N".
     public static let existingText = "characters without control characters"
 
-    /// The weaker rule for ids of existing users, because earlier versions accepted other names and
-    /// those users can still be removed and banned.
+    /// The weaker rule for ids of existing users: whatever their names are, they can be removed and
+    /// banned.
     public static func allowsExisting(_ text: String, limit: Int) -> Bool {
         let scalars = text.unicodeScalars
         return (1...limit).contains(scalars.count)

@@ -29,6 +29,11 @@ extension ByteBuffer {
         self.append(signed: Int(moment.milliseconds))
     }
 
+    mutating func append(milliseconds moment: Timestamp?) {
+        self.append(flag: moment != nil)
+        if let moment { self.append(milliseconds: moment) }
+    }
+
     mutating func append(flag: Bool) {
         self.append(flag ? 1 : 0)
     }

@@ -35,7 +35,7 @@ struct WireReader {
         self.end = bytes.count
     }
 
-    /// Whether the record has no more fields. A record of an earlier version lacks later fields.
+    /// Whether the record has no more fields.
     var isAtEnd: Bool { self.position == self.end }
 
     private var remaining: Int { self.end - self.position }
@@ -90,6 +90,10 @@ struct WireReader {
         let milliseconds = Int64(try self.signed())
         guard Self.timestampRange.contains(milliseconds) else { throw .malformed(.timestamp) }
         return Timestamp(milliseconds: milliseconds)
+    }
+
+    mutating func optionalTimestamp() throws(WireDecodingError) -> Timestamp? {
+        try self.flag() ? try self.timestamp() : nil
     }
 
     mutating func flag() throws(WireDecodingError) -> Bool {

@@ -91,8 +91,7 @@ enum RoomsRoute: Equatable {
         return emoji
     }
 
-    /// The id as other users see it: `guest:` stands before the id of an anonymous user. Members
-    /// whose names only earlier versions accepted can be removed, too.
+    /// The id as other users see it: `guest:` stands before the id of an anonymous user.
     private static func user(_ part: Substring) throws(HTTPError) -> UserID {
         let text = PercentEncoding.decode(part.utf8) ?? ""
         let user = UserID(displayID: ByteString(text))

@@ -143,7 +143,7 @@ struct RunningNode {
         let clusterAdmin = ClusterAdmin(
             record: NodeRecord(
                 incarnation: incarnation, name: name, address: options.listen.description,
-                version: Program.version, loops: loopCount,
+                host: ProcessContext.hostname, version: Program.version, loops: loopCount,
                 startedAt: WallClock.now),
             clusterName: options.clusterName, store: options.store.kind,
             waitReplicas: options.store.waitReplicas,

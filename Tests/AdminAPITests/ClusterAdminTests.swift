@@ -15,8 +15,8 @@ import Testing
 struct ClusterAdminTests {
     private let admin = ClusterAdmin(
         record: NodeRecord(
-            incarnation: 1, name: "n1", address: "here:1", version: "1", loops: 1,
-            startedAt: Timestamp(milliseconds: 0)),
+            incarnation: 1, name: "n1", address: "here:1", host: "h", version: "1",
+            loops: 1, startedAt: Timestamp(milliseconds: 0)),
         clusterName: "confab", store: "memory", waitReplicas: nil, limits: ChatLimits(),
         drain: .seconds(30),
         logger: Logger(
@@ -125,8 +125,8 @@ struct ClusterAdminTests {
         #expect(drain == (role < .operate ? 403 : nil))
     }
 
-    @Test("may name a user whose name only earlier versions accepted")
-    func oldNames() {
+    @Test("may name a user whose name no client can take")
+    func strangeNames() {
         #expect(self.rejection(.get, "user?user=%E2%80%AEevil") == nil)
         #expect(self.rejection(.get, "user?user=%02dave") == 400)
     }

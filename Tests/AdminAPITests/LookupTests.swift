@@ -30,8 +30,8 @@ struct AdminLookupTests {
     private static func admin(of node: TestNode, store: String) -> ClusterAdmin {
         let admin = ClusterAdmin(
             record: NodeRecord(
-                incarnation: 1, name: "n1", address: "here:1", version: "1", loops: 2,
-                startedAt: Timestamp(milliseconds: 0)),
+                incarnation: 1, name: "n1", address: "here:1", host: "h", version: "1",
+                loops: 2, startedAt: Timestamp(milliseconds: 0)),
             clusterName: "confab", store: store, waitReplicas: nil, limits: ChatLimits(),
             drain: .seconds(30), logger: node.logger)
         admin.attach(node.gateway)

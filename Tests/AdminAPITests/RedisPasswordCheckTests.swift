@@ -38,7 +38,7 @@ struct RedisPasswordCheckTests {
         #expect(found?.severity == severity, "\(String(describing: found))")
         #expect((found?.remedy == nil) == (severity == .ok))
         #expect(finding(hasPassword: true)?.severity == .ok)
-        // A node of an earlier version does not say it.
+        // A node of another version may not say it.
         #expect(finding(hasPassword: .null) == nil)
     }
 }

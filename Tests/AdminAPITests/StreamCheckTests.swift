@@ -185,8 +185,8 @@ struct ClusterAdminFormatTests {
         let named = NodeLink.PeerNode(
             incarnation: 35,
             record: NodeRecord(
-                incarnation: 35, name: "n9", address: "here:1", version: "1", loops: 1,
-                startedAt: Timestamp(milliseconds: 0)),
+                incarnation: 35, name: "n9", address: "here:1", host: "h", version: "1",
+                loops: 1, startedAt: Timestamp(milliseconds: 0)),
             isDraining: false, silentFor: nil, evictedFor: nil)
         #expect(joins.row(node: joins.nodeName(among: [named]))["node"] == "n9")
         let drain = NodeLink.Event(

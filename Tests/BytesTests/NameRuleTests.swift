@@ -21,7 +21,7 @@ struct NameRuleTests {
         ])
     func refused(name: String) { #expect(!NameRule.allows(name, limit: 128)) }
 
-    @Test("of an existing user may be any that earlier versions accepted")
+    @Test("of an existing user may be any without control characters")
     func existing() {
         for name in ["a", " ", "\u{3164}", "a\u{202E}b", "\u{200F}דוד"] {
             #expect(NameRule.allowsExisting(name, limit: 128), "\(name)")

@@ -128,11 +128,6 @@ struct GuestTests {
         }
         _ = fixture.leave(self.alice)
         #expect(fixture.post("hi", by: claimed("alice")) == [refused(.notAMember)])
-        // Earlier versions stored claimed names as members.
-        var old = ConversationFixture(of: [ann, claimed("alice")], open: true)
-        #expect(old.post("hi", by: claimed("alice")) == ["event: posted 1 hi"])
-        _ = old.update(by: ann) { $0.joinPolicy = .closed }
-        #expect(old.post("hi", by: claimed("alice")) == [refused(.noSuchConversation)])
     }
 
     @Test("without any proof share no message, even if they send the same local id")

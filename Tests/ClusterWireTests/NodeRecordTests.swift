@@ -9,7 +9,7 @@ import Testing
 struct NodeRecordTests {
     private static let record = NodeRecord(
         incarnation: .max, name: "chat-1 \"é\"", address: "10.0.0.7:8080",
-        adminAddress: "[::1]:9090", version: "0.3.0", loops: 4,
+        adminAddress: "[::1]:9090", host: "rack-1", version: "0.3.0", loops: 4,
         startedAt: Timestamp(milliseconds: 1_700_000_000_123))
 
     @Test("is read as it was written")
@@ -25,8 +25,8 @@ struct NodeRecordTests {
         let text =
             #"{"format":1,"incarnation":"3w5e11264sgsf","name":"chat-1 \"é\"","#
             + #""address":"10.0.0.7:8080","#
-            + #""admin_address":"[::1]:9090","version":"0.3.0","loops":4,"#
-            + #""started_at":1700000000123,"hash":"6aaf1b0df8024e96"}"#
+            + #""admin_address":"[::1]:9090","host":"rack-1","version":"0.3.0","loops":4,"#
+            + #""started_at":1700000000123,"hash":"187eb2cf0aaf3e97"}"#
         #expect(Self.record.text == text)
     }
 
@@ -50,7 +50,7 @@ struct NodeRecordTests {
         #expect(try self.refusal("incarnation", 5) == notIncarnation)
         #expect(try self.refusal("incarnation", "Z") == notIncarnation)
         #expect(try self.refusal("incarnation", nil) == "incarnation: is missing")
-        for name in ["name", "address", "version", "admin_address"] {
+        for name in ["name", "address", "host", "version", "admin_address"] {
             let notText = "\(name): must be a text of 1 to 255 bytes without control characters"
             #expect(try self.refusal(name, "") == notText)
             #expect(try self.refusal(name, .string(String(repeating: "x", count: 256))) == notText)

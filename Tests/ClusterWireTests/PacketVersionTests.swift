@@ -6,19 +6,15 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A packet of a later version")
+@Suite("A packet of another version")
 struct PacketVersionTests {
     /// Checks that additional fields after the value's own are skipped.
-    ///
-    /// - Parameter leftOut: the fields that this version leaves out, as a later one writes them in
-    ///   front of its own.
-    private func addsUnknownFields(_ value: some WireValue, after leftOut: [UInt8] = []) throws {
+    private func addsUnknownFields(_ value: some WireValue) throws {
         var plain = ByteBuffer()
         value.write(to: &plain)
         var buffer = ByteBuffer()
         buffer.appendRecord {
             value.write(to: &$0)
-            $0.append(contentsOf: leftOut)
             $0.append(contentsOf: [UInt8](repeating: 0xFF, count: 200))
         }
         buffer.append(0x2A)
@@ -38,15 +34,12 @@ struct PacketVersionTests {
         for input in Samples.inputs { try self.addsUnknownFields(input) }
         for command in Samples.commands { try self.addsUnknownFields(command) }
         for answer in Samples.answers { try self.addsUnknownFields(answer) }
-        for command in Samples.featureCommands { try self.addsUnknownFields(command) }
-        for error in Samples.errors + Samples.featureErrors { try self.addsUnknownFields(error) }
+        for error in Samples.errors { try self.addsUnknownFields(error) }
         for event in Samples.events { try self.addsUnknownFields(event) }
         for message in [Message.plain, .edited, .deleted] { try self.addsUnknownFields(message) }
-        // No annotations.
-        for body in [MessageBody.plain, .rich, .bare] {
-            try self.addsUnknownFields(body, after: [0])
+        for body in [MessageBody.plain, .rich, .bare, .plain.with(.full)] {
+            try self.addsUnknownFields(body)
         }
-        try self.addsUnknownFields(MessageBody.plain.with(.full))
         for person in [Person.alice, .agent, .anonymous] { try self.addsUnknownFields(person) }
         for change in Samples.changes { try self.addsUnknownFields(change) }
         for annotations in [MessageAnnotations.full, .reply, .past].compactMap({ $0 }) {
@@ -54,112 +47,49 @@ struct PacketVersionTests {
         }
         for write in Samples.retainedWrites { try self.addsUnknownFields(write.change) }
         try self.addsUnknownFields(ConversationKey.long)
-        // The usual pin policy.
-        try self.addsUnknownFields(Samples.record, after: [0])
-        // The user's own name.
-        try self.addsUnknownFields(Member.alice, after: [0])
+        try self.addsUnknownFields(Samples.record)
+        try self.addsUnknownFields(Member.alice)
         try self.addsUnknownFields(ConversationEnd(by: .alice, at: .sample))
         try self.addsUnknownFields(Principal(person: .agent, isAdmin: true))
         try self.addsUnknownFields(DeliveryReport(user: .alice, range: 1...2))
     }
 
-    /// Reads a value without its last fields, as an earlier version writes it.
-    private func read<Value: WireValue>(_ value: Value, withoutLast count: Int) throws -> Value {
-        var whole = ByteBuffer()
-        value.write(to: &whole)
-        var buffer = ByteBuffer()
-        buffer.appendRecord { $0.append(contentsOf: whole.bytes.dropLast(count)) }
-        return try buffer.bytes.withUnsafeBytes { bytes in
-            var reader = WireReader(bytes, from: 0)
-            return try reader.record(Value.self)
+    /// A record in three versions: the second adds a field, the third another one.
+    private struct Growing: WireValue, Equatable {
+        var version = 3
+        var name: String
+        var rank = 0
+        var isLoud = false
+
+        func write(to output: inout ByteBuffer) {
+            output.append(string: self.name)
+            if self.version > 1 { output.append(count: self.rank) }
+            if self.version > 2 { output.append(flag: self.isLoud) }
+        }
+
+        static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+            var value = Self(name: try input.string())
+            if !input.isAtEnd { value.rank = try input.count() }
+            if !input.isAtEnd { value.isLoud = try input.flag() }
+            return value
         }
     }
 
-    @Test(
-        "of an earlier version lacks a conversation's origin, or also its kind, which get defaults"
-    )
-    func earlierRecord() throws {
-        // Kind, empty details, origin and listing.
-        let plainCount = 1 + 1 + 1 + "conversations".utf8.count + 1
-        #expect(try self.read(Samples.record, withoutLast: plainCount) == Samples.record)
-        for kind in LegacyKind.allCases {
-            var record = ConversationRecord(kind.template, creator: .alice, createdAt: .sample)
-            record.joinPolicy = .open
-            let count = 1 + kind.template.origin.byteCount + 1
-            #expect(try self.read(record, withoutLast: count) == record)
-        }
-    }
-
-    @Test("is read by an earlier version: the kind stands for an origin that it knows")
-    func laterRecord() throws {
-        let record = ConversationRecord(.sixth, creator: .alice, createdAt: .sample)
-        let count = 1 + ConversationTemplate.sixth.origin.byteCount + 1
-        let read = try self.read(record, withoutLast: count)
-        #expect(read.origin == "conversations" && read.joinPolicy == .open && !read.isListed)
-    }
-
-    @Test("of an earlier version has requests with a kind in place of a template")
-    func earlierRequests() throws {
-        let alice = Principal(person: .alice, isAdmin: false)
-        for kind in LegacyKind.allCases {
-            let template = kind.template
-            let count = 1 + template.origin.byteCount + 2
-            let join = JoinRequest(
-                principal: alice, isListedInToken: true, template: template, marksHistoryRead: true)
-            let readJoin = try self.read(join, withoutLast: count)
-            #expect(readJoin.template == template && readJoin.marksHistoryRead)
-            let creation = NewConversation(template, creator: alice, members: [.alice])
-            #expect(try self.read(creation, withoutLast: count).template == template)
-        }
-    }
-
-    @Test("of an earlier version does not say that a send was repeated, nor the last message")
-    func earlierAnswers() throws {
-        // Without the flag, and without the empty record of a missing message.
-        guard
-            case .posted(let message, isRepeat: false) = try self.read(
-                ChatAnswer.posted(.plain, isRepeat: true), withoutLast: 1)
-        else { return #expect(Bool(false), "another answer") }
-        #expect(message.sequence == Message.plain.sequence)
-        let details = ConversationDetails(
-            record: Samples.record, head: 12, members: [.alice], online: [.alice])
-        let read = try self.read(details, withoutLast: 1)
-        #expect(read.lastMessage == nil && read.head == 12 && read.online == [.alice])
-    }
-
-    @Test("of an earlier version does not say when a message was accepted")
-    func earlierMessage() throws {
-        #expect(try self.read(Message.plain, withoutLast: 1).acceptedAt == 0)
-        let input = Envelope.Input(
-            conversation: .lobby, input: .command(.post(.plain)), request: 5,
-            sendOrder: SendOrder(number: 2, after: 1), acceptedAt: 9)
-        let read = try self.read(input, withoutLast: 1)
-        #expect(read.acceptedAt == 0 && read.sendOrder.number == 2)
-    }
-
-    @Test("of an earlier version has no annotations, and those of a later one are skipped by it")
-    func earlierBody() throws {
-        var (plain, annotated) = (ByteBuffer(), ByteBuffer())
-        MessageBody.rich.write(to: &plain)
-        MessageBody.rich.with(.full).write(to: &annotated)
-        #expect(annotated.bytes.starts(with: plain.bytes))
-        let count = annotated.count - plain.count
-        let read = try self.read(MessageBody.rich.with(.full), withoutLast: count)
-        #expect(read.annotations == nil && read.metadata == MessageBody.rich.metadata)
-    }
-
-    @Test("of an earlier version has amendments whose message tells what they are")
-    func earlierAmendment() throws {
-        // The kind of the amendment, and whether it counts as activity.
-        for (change, expected) in [
-            (
-                Write.Change.amend(.edited, .edited(content: ""), at: .sample),
-                Amendment.edited(content: Message.edited.body.content)
-            ), (.amend(.deleted, .deleted, at: .sample), .deleted),
+    @Test("of an earlier version lacks fields, which get defaults")
+    func missingFields() throws {
+        for (version, expected) in [
+            (1, Growing(name: "ann")), (2, Growing(name: "ann", rank: 300)),
+            (3, Growing(name: "ann", rank: 300, isLoud: true)),
         ] {
-            guard case .amend(_, let amendment, let time) = try self.read(change, withoutLast: 2)
-            else { return #expect(Bool(false), "another change") }
-            #expect(amendment == expected && time == .sample)
+            var buffer = ByteBuffer()
+            buffer.append(
+                record: Growing(version: version, name: "ann", rank: 300, isLoud: true))
+            buffer.append(record: Growing(name: "bob"))
+            let values = try buffer.bytes.withUnsafeBytes { bytes in
+                var reader = WireReader(bytes, from: 0)
+                return (try reader.record(Growing.self), try reader.record(Growing.self))
+            }
+            #expect(values.0 == expected && values.1 == Growing(name: "bob"))
         }
     }
 
@@ -245,7 +175,11 @@ struct PacketVersionTests {
                     $0.append(1)
                     $0.appendRecord {
                         $0.append(record: Principal(person: .alice, isAdmin: false))
-                        $0.append(contentsOf: [0, 77])
+                        $0.append(flag: false)
+                        $0.appendRecord {
+                            $0.append(string: "rooms")
+                            $0.append(77)
+                        }
                     }
                 }
             }

@@ -100,8 +100,6 @@ extension ConversationTemplate {
     static let pets = ConversationTemplate(origin: "pets")
     static let chats = ConversationTemplate(origin: "chats", joinPolicy: .open)
     static let listed = ConversationTemplate(origin: "rooms", joinPolicy: .open, isListed: true)
-    /// A dialect that earlier versions do not have.
-    static let sixth = ConversationTemplate(origin: "Ørigin", joinPolicy: .open, isListed: true)
 }
 
 enum Samples {
@@ -125,55 +123,9 @@ enum Samples {
         .contentEmpty, .contentTooLong(limit: 16_384), .metadataTooLong(limit: 0),
         .clientMessageIDInvalid, .tooManyMembers(limit: 1_000_000),
         .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists, .noSuchMember,
-    ]
-
-    /// Later kinds stand at the end of each list, because the position of a value is part of the
-    /// layout that tests compare.
-    static let featureErrors: [ChatError] = [
         .noSuchReplyTarget(-5), .tooManyEmoji(limit: 30), .tooManyReactions(limit: 20),
         .mentionOfAllNotAllowed(limit: 1_000_000), .tooManyPins(limit: 100), .notPinned(.max),
         .wasRemoved, .closedIsUnlisted, .noDescription,
-    ]
-
-    static let featureAnswers: [ChatAnswer] =
-        [.pins([]), .pins([.annotated, .plain]), .posted(.annotated), .amended(.formerlyPinned)]
-        + Self.featureErrors.map { .failed($0) }
-        + [
-            .receipts(
-                ReceiptList(
-                    own: ReceiptList.Receipt(.alice),
-                    highest: [.bob, .carol].map { ReceiptList.Receipt($0) }, total: 300))
-        ]
-
-    static let featureCommands: [ChatCommand] = [
-        .react(
-            1 << 40, Emoji(stored: "❤"), isOn: true, by: Principal(person: .alice, isAdmin: false)),
-        .react(-1, Emoji(stored: ""), isOn: false, by: Principal(person: .agent, isAdmin: true)),
-        .pin(7, by: Principal(person: .alice, isAdmin: true)),
-        .unpin(.min, by: Principal(person: .anonymous, isAdmin: false)),
-        .pins(by: Principal(person: .alice, isAdmin: false)),
-        .pins(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
-        .post(MessageBody.plain.with(.reply)), .post(MessageBody.rich.with(.full)),
-        .create(
-            NewConversation(
-                .pets, pinPolicy: .creator, creator: Principal(person: .agent, isAdmin: true),
-                members: [.agent])),
-        .update(
-            {
-                var update = ConversationUpdate(origin: "rooms")
-                update.title = "Über uns"
-                update.dialectData = ""
-                (update.joinPolicy, update.isListed) = (.closed, false)
-                return update
-            }(), by: Principal(person: .agent, isAdmin: true)),
-        .update(
-            ConversationUpdate(origin: ""), by: Principal(person: .alice, isAdmin: false)),
-        .receipts(by: Person.anonymous.id),
-    ]
-
-    static let featureEvents: [ChatEvent] = [
-        .reacted(.annotated), .pinned(.annotated), .unpinned(.formerlyPinned), .posted(.annotated),
-        .updated(Self.record, by: .agent, rev: 300),
     ]
 
     static let answers: [ChatAnswer] =
@@ -211,7 +163,12 @@ enum Samples {
                     online: [
                         UserID(tokenSubject: "nobody"), UserID(tokenSubject: "a guest"), .anonymous,
                     ])),
-        ] + Self.errors.map { .failed($0) } + Self.featureAnswers
+            .pins([]), .pins([.annotated, .plain]), .posted(.annotated), .amended(.formerlyPinned),
+            .receipts(
+                ReceiptList(
+                    own: ReceiptList.Receipt(.alice),
+                    highest: [.bob, .carol].map { ReceiptList.Receipt($0) }, total: 300)),
+        ] + Self.errors.map { .failed($0) }
 
     static let commands: [ChatCommand] = [
         .joinAndSubscribe(
@@ -248,6 +205,29 @@ enum Samples {
                 .pets, title: "Über uns", dialectData: #"{"pet":"rex"}"#,
                 creator: Principal(person: .agent, isAdmin: true),
                 members: [.agent, .anonymous])),
+        .react(
+            1 << 40, Emoji(stored: "❤"), isOn: true, by: Principal(person: .alice, isAdmin: false)),
+        .react(-1, Emoji(stored: ""), isOn: false, by: Principal(person: .agent, isAdmin: true)),
+        .pin(7, by: Principal(person: .alice, isAdmin: true)),
+        .unpin(.min, by: Principal(person: .anonymous, isAdmin: false)),
+        .pins(by: Principal(person: .alice, isAdmin: false)),
+        .pins(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
+        .post(MessageBody.plain.with(.reply)), .post(MessageBody.rich.with(.full)),
+        .create(
+            NewConversation(
+                .pets, pinPolicy: .creator, creator: Principal(person: .agent, isAdmin: true),
+                members: [.agent])),
+        .update(
+            {
+                var update = ConversationUpdate(origin: "rooms")
+                update.title = "Über uns"
+                update.dialectData = ""
+                (update.joinPolicy, update.isListed) = (.closed, false)
+                return update
+            }(), by: Principal(person: .agent, isAdmin: true)),
+        .update(
+            ConversationUpdate(origin: ""), by: Principal(person: .alice, isAdmin: false)),
+        .receipts(by: Person.anonymous.id),
     ]
 
     static let inputs: [ConversationInput] =
@@ -262,7 +242,7 @@ enum Samples {
                     ])),
             .delivered(.alice, 1...1), .delivered(.anonymous, 100...1_000_000), .offerRetained([]),
             .offerRetained(Self.retainedWrites),
-        ] + Self.featureCommands.map { .command($0) }
+        ]
 
     static let retainedWrites = [
         Write.Change.create(Self.record), .message(.plain),
@@ -281,16 +261,17 @@ enum Samples {
         .update(Self.record),
     ].enumerated().map { RetainedWrite(revision: $0.offset * 100, change: $0.element, storedAt: 0) }
 
-    static let events: [ChatEvent] =
-        [
-            .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice),
-            .renamed(.bob), .left(.carol, at: .sample),
-            .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false),
-            .read(.alice, [1, 2], through: 3),
-            .status(author: .alice, .delivered, [5], at: .sample),
-            .status(author: .anonymous, .read, [], at: .long),
-            .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
-        ] + Self.featureEvents
+    static let events: [ChatEvent] = [
+        .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice),
+        .renamed(.bob), .left(.carol, at: .sample),
+        .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false),
+        .read(.alice, [1, 2], through: 3),
+        .status(author: .alice, .delivered, [5], at: .sample),
+        .status(author: .anonymous, .read, [], at: .long),
+        .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
+        .reacted(.annotated), .pinned(.annotated), .unpinned(.formerlyPinned), .posted(.annotated),
+        .updated(Self.record, by: .agent, rev: 300),
+    ]
 
     /// Every kind of item with all possible contents.
     static let items: [Envelope.Item] =

@@ -275,7 +275,6 @@ struct ResumeChangesTests {
             #expect(
                 error["error"] == "history reset" && error["action"] == "connect"
                     && error["head"] == "\(head)")
-            // Earlier versions skipped these.
             for number in 1...5 { try author.post("new \(number)") }
             try author.post("end")
             #expect(

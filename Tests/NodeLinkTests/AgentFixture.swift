@@ -162,7 +162,7 @@ final class RecordingReceiver: RelayReceiver {
 extension NodeRecord {
     static func sample(_ incarnation: UInt64, name: String) -> NodeRecord {
         NodeRecord(
-            incarnation: incarnation, name: name, address: "127.0.0.1:1", version: "1", loops: 1,
-            startedAt: Timestamp(milliseconds: 0))
+            incarnation: incarnation, name: name, address: "127.0.0.1:1", host: "h",
+            version: "1", loops: 1, startedAt: Timestamp(milliseconds: 0))
     }
 }

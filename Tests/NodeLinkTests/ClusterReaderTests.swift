@@ -52,8 +52,8 @@ struct ClusterReaderTests {
         for (node, beat) in [(1, (now + 3600) * 1000), (2, (now - 100) * 1000)] as [(UInt64, Int64)]
         {
             let record = NodeRecord(
-                incarnation: node, name: "n\(3 - node)", address: "here:1", version: "1", loops: 2,
-                startedAt: Timestamp(milliseconds: 5))
+                incarnation: node, name: "n\(3 - node)", address: "here:1", host: "h",
+                version: "1", loops: 2, startedAt: Timestamp(milliseconds: 5))
             try self.redis.execute(
                 "HSET", "confab:{c}:node:\(node)", "record", record.text, "beat", "\(beat)")
         }

@@ -121,7 +121,7 @@ extension AgentSuites {
         @Test("names the reason why a node cannot be asked directly")
         func directFailures() async throws {
             let link = self.second.link
-            func failure(_ address: String?, host: String? = nil) async -> String {
+            func failure(_ address: String?, host: String = "h") async -> String {
                 var record = NodeRecord.sample(1, name: "n1")
                 record.adminAddress = address
                 record.host = host

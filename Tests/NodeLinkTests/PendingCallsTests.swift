@@ -71,8 +71,8 @@ struct PeerDirectoryTests {
 
     private static func record(_ node: UInt64, _ name: String) -> NodeRecord {
         NodeRecord(
-            incarnation: node, name: name, address: "127.0.0.1:1", version: "1", loops: 1,
-            startedAt: Timestamp(milliseconds: 0))
+            incarnation: node, name: name, address: "127.0.0.1:1", host: "h",
+            version: "1", loops: 1, startedAt: Timestamp(milliseconds: 0))
     }
 
     /// Two nodes with known names.

@@ -31,8 +31,8 @@ struct RedisAdminSourceTests {
         try self.redis.execute("HSET", "confab:{c}:view", "text", view.text)
         for (node, beat) in [(1, "9999999999999"), (2, "1")] as [(UInt64, String)] {
             let record = NodeRecord(
-                incarnation: node, name: "n\(node)", address: "here:\(node)", version: "1",
-                loops: 1, startedAt: Timestamp(milliseconds: 0))
+                incarnation: node, name: "n\(node)", address: "here:\(node)", host: "h",
+                version: "1", loops: 1, startedAt: Timestamp(milliseconds: 0))
             try self.redis.execute(
                 "HSET", "confab:{c}:node:\(node)", "record", record.text, "beat", beat)
         }

@@ -102,7 +102,7 @@ struct RoomsAPIMemberTests {
         let root = Credentials.token("root", isAdmin: true)
         let removed = try await node.response(.delete, "\(Self.members)/guest:gus", "", root)
         #expect(removed.status == 200 && removed.body.text == #"{"success":true}"#)
-        // Earlier versions accepted such names.
+        // A name that no client can take.
         let old = try await node.response(.delete, "\(Self.members)/%E2%80%AEevil", "", root)
         #expect(old.status == 200)
         let invalid = try await node.response(.delete, "\(Self.members)/%02dave", "", root)

@@ -11,9 +11,8 @@ public struct NodeRecord: Sendable, Equatable {
     public var address: String
     /// The host and port for operators; nil if the node has no admin listener.
     public var adminAddress: String?
-    /// The name of the node's host, so that other nodes know whether its loopback is theirs; nil in
-    /// records of earlier versions.
-    public var host: String?
+    /// The name of the node's host, so that other nodes know whether its loopback is theirs.
+    public var host: String
     /// The version of Confab.
     public var version: String
     public var loops: Int
@@ -23,7 +22,7 @@ public struct NodeRecord: Sendable, Equatable {
 
     public init(
         incarnation: UInt64, name: String, address: String, adminAddress: String? = nil,
-        host: String? = nil, version: String, loops: Int, startedAt: Timestamp
+        host: String, version: String, loops: Int, startedAt: Timestamp
     ) {
         self.incarnation = incarnation
         self.name = name
@@ -44,9 +43,9 @@ public struct NodeRecord: Sendable, Equatable {
         if let adminAddress = self.adminAddress {
             members.append(.init("admin_address", .string(adminAddress)))
         }
-        if let host = self.host { members.append(.init("host", .string(host))) }
         members += [
-            .init("version", .string(self.version)), .init("loops", .integer(self.loops)),
+            .init("host", .string(self.host)), .init("version", .string(self.version)),
+            .init("loops", .integer(self.loops)),
             .init("started_at", .integer(self.startedAt.milliseconds)),
         ]
         return PersistentText.write(members)
@@ -59,7 +58,7 @@ public struct NodeRecord: Sendable, Equatable {
         self.name = try tree.text("name", bytes: Self.textBytes)
         self.address = try tree.text("address", bytes: Self.textBytes)
         self.adminAddress = try tree.optionalText("admin_address", bytes: Self.textBytes)
-        self.host = try tree.optionalText("host", bytes: Self.textBytes)
+        self.host = try tree.text("host", bytes: Self.textBytes)
         self.version = try tree.text("version", bytes: Self.textBytes)
         self.loops = try tree.integer("loops", in: 1...Int(UInt16.max))
         let moments =

@@ -39,7 +39,7 @@ extension ChatAnswer: WireValue {
         case 1: return .joined(try input.record())
         case 2:
             let message = try input.record(Message.self)
-            return .posted(message, isRepeat: input.isAtEnd ? false : try input.flag())
+            return .posted(message, isRepeat: try input.flag())
         case 3: return .amended(try input.record())
         case 4: return .read(unknown: try input.numbers())
         case 5: return .done
@@ -106,7 +106,6 @@ extension JoinResult: WireValue {
             head: head, oldest: oldest, revision: revision, ended: ended, present: present,
             presentCount: presentCount,
             isCrowd: try input.flag())
-        if input.isAtEnd { return joinResult }
         joinResult.member = try input.optionalRecord()
         joinResult.isNewMember = try input.flag()
         return joinResult
@@ -156,6 +155,6 @@ extension ConversationDetails: WireValue {
         for _ in 0..<(try input.listCount()) { online.insert(try input.user()) }
         return Self(
             record: record, head: head, members: members, online: online,
-            lastMessage: input.isAtEnd ? nil : try input.optionalRecord())
+            lastMessage: try input.optionalRecord())
     }
 }

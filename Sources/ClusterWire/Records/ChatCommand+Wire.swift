@@ -105,8 +105,7 @@ extension ChatCommand: WireValue {
         case 9: return .end(by: try input.record())
         case 10:
             let principal = try input.record(Principal.self)
-            return .describe(
-                by: principal, readAccess: input.isAtEnd ? .membersOnly : try input.byte())
+            return .describe(by: principal, readAccess: try input.byte())
         case 11: return .create(try input.record())
         case 12:
             let sequence = try input.signed()
@@ -177,20 +176,17 @@ extension JoinRequest: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.principal)
         output.append(flag: self.isListedInToken)
-        output.append(byte: LegacyKind(of: self.template.origin))
+        output.append(record: self.template)
         output.append(flag: self.marksHistoryRead)
-        self.template.writeFields(to: &output)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let principal = try input.record(Principal.self)
         let isListedInToken = try input.flag()
-        let kind = try input.byte(LegacyKind.self)
-        let marksHistoryRead = input.isAtEnd ? false : try input.flag()
+        let template = try input.record(ConversationTemplate.self)
         return Self(
-            principal: principal, isListedInToken: isListedInToken,
-            template: try .readFields(from: &input, orOf: kind),
-            marksHistoryRead: marksHistoryRead)
+            principal: principal, isListedInToken: isListedInToken, template: template,
+            marksHistoryRead: try input.flag())
     }
 }
 
@@ -198,26 +194,22 @@ extension ReadAccess: WireByte {}
 
 extension NewConversation: WireValue {
     func write(to output: inout ByteBuffer) {
-        output.append(byte: LegacyKind(of: self.template.origin))
+        output.append(record: self.template)
         output.append(string: self.title)
         output.append(string: self.dialectData)
+        output.append(byte: self.pinPolicy)
         output.append(record: self.creator)
         output.append(list: self.members)
-        self.template.writeFields(to: &output)
-        // The usual policy is left out, so that its records keep their bytes.
-        if self.pinPolicy != .members { output.append(byte: self.pinPolicy) }
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
-        let kind = try input.byte(LegacyKind.self)
+        let template = try input.record(ConversationTemplate.self)
         let title = try input.string()
-        let details = try input.byteString()
+        let dialectData = try input.byteString()
+        let pinPolicy = try input.byte(ConversationRecord.PinPolicy.self)
         let creator = try input.record(Principal.self)
-        let members = try input.list(of: Person.self)
-        let template = try ConversationTemplate.readFields(from: &input, orOf: kind)
         return Self(
-            template, title: title, dialectData: details,
-            pinPolicy: input.isAtEnd ? .members : try input.byte(), creator: creator,
-            members: members)
+            template, title: title, dialectData: dialectData, pinPolicy: pinPolicy,
+            creator: creator, members: try input.list())
     }
 }

@@ -88,9 +88,7 @@ extension ChatEvent: WireValue {
         case 10:
             let person = try input.person()
             let sequences = try input.numbers()
-            return .read(
-                person, sequences,
-                through: input.isAtEnd ? max(0, sequences.max() ?? 0) : try input.count())
+            return .read(person, sequences, through: try input.count())
         case 11:
             let author = try input.user()
             let status = try input.byte(MessageStatus.self)
@@ -126,8 +124,6 @@ extension PresenceChange: WireValue {
         let person = try input.person()
         let isOnline = try input.flag()
         let time = try input.timestamp()
-        return Self(
-            person: person, isOnline: isOnline, at: time,
-            isMember: input.isAtEnd ? true : try input.flag())
+        return Self(person: person, isOnline: isOnline, at: time, isMember: try input.flag())
     }
 }

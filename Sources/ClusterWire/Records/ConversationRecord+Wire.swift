@@ -3,60 +3,44 @@ internal import ChatModel
 
 extension ConversationRecord: WireValue {
     func write(to output: inout ByteBuffer) {
+        output.append(string: self.origin)
         output.append(byte: self.joinPolicy)
+        output.append(flag: self.isListed)
+        output.append(byte: self.pinPolicy)
         output.append(string: self.title)
+        output.append(string: self.dialectData)
         output.append(string: self.creator?.storageKey)
         output.append(milliseconds: self.createdAt)
         output.append(milliseconds: self.updatedAt)
-        output.append(flag: self.endedAt != nil)
-        if let time = self.endedAt { output.append(milliseconds: time) }
-        output.append(byte: LegacyKind(of: self.origin))
-        output.append(string: self.dialectData)
-        output.append(string: self.origin)
-        output.append(flag: self.isListed)
-        // The usual policy is left out, so that its records keep their bytes.
-        if self.pinPolicy != .members { output.append(byte: self.pinPolicy) }
+        output.append(milliseconds: self.endedAt)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
-        let access = try input.byte(JoinPolicy.self)
+        let template = try ConversationTemplate.read(from: &input)
+        let pinPolicy = try input.byte(PinPolicy.self)
         let title = try input.string()
+        let dialectData = try input.byteString()
         let creator = try input.optionalByteString().map { UserID(storageKey: $0) }
         var record = Self(
-            LegacyKind.conversations.template, title: title, creator: creator,
-            createdAt: try input.timestamp())
-        record.joinPolicy = access
+            template, title: title, dialectData: dialectData, pinPolicy: pinPolicy,
+            creator: creator, createdAt: try input.timestamp())
         record.updatedAt = try input.timestamp()
-        if try input.flag() { record.endedAt = try input.timestamp() }
-        if input.isAtEnd { return record }
-        let kind = try input.byte(LegacyKind.self)
-        record.dialectData = try input.byteString()
-        let hasOrigin = !input.isAtEnd
-        record.origin = hasOrigin ? try input.byteString() : kind.template.origin
-        record.isListed = hasOrigin ? try input.flag() : kind.template.isListed
-        if !input.isAtEnd { record.pinPolicy = try input.byte() }
+        record.endedAt = try input.optionalTimestamp()
         return record
     }
 }
 
 extension ConversationRecord.JoinPolicy: WireByte {}
 extension ConversationRecord.PinPolicy: WireByte {}
-extension LegacyKind: WireByte {}
 
-/// The fields are at the end of the records that contain a template. Earlier versions read the
-/// number instead, which is an earlier field.
-extension ConversationTemplate {
-    func writeFields(to output: inout ByteBuffer) {
+extension ConversationTemplate: WireValue {
+    func write(to output: inout ByteBuffer) {
         output.append(string: self.origin)
         output.append(byte: self.joinPolicy)
         output.append(flag: self.isListed)
     }
 
-    /// - Parameter kind: the number in the same record, for a record of an earlier version.
-    static func readFields(
-        from input: inout WireReader, orOf kind: LegacyKind
-    ) throws(WireDecodingError) -> Self {
-        if input.isAtEnd { return kind.template }
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let origin = try input.byteString()
         let joinPolicy = try input.byte(ConversationRecord.JoinPolicy.self)
         return Self(origin: origin, joinPolicy: joinPolicy, isListed: try input.flag())
@@ -72,7 +56,7 @@ extension Member: WireValue {
         output.append(count: self.readCursor)
         output.append(count: self.deliveredCursor)
         output.append(string: self.agent)
-        if self.isNameGiven { output.append(flag: true) }
+        output.append(flag: self.isNameGiven)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -83,10 +67,9 @@ extension Member: WireValue {
         let readCursor = try input.count()
         let deliveredCursor = try input.count()
         var member = Self(
-            user: user, name: name, agent: input.isAtEnd ? nil : try input.optionalByteString(),
-            role: role, joinedAt: joinedAt,
-            readCursor: readCursor, deliveredCursor: deliveredCursor)
-        member.isNameGiven = input.isAtEnd ? false : try input.flag()
+            user: user, name: name, agent: try input.optionalByteString(), role: role,
+            joinedAt: joinedAt, readCursor: readCursor, deliveredCursor: deliveredCursor)
+        member.isNameGiven = try input.flag()
         return member
     }
 }

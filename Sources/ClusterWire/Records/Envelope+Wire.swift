@@ -101,16 +101,11 @@ extension Envelope.Input: WireValue {
         let isRepeat = try input.flag()
         let ownerPlace = try input.slot()
         let feedPlace = try input.slot()
-        // Sends of an earlier version have no order.
-        var sendOrder = SendOrder.none
-        if !input.isAtEnd {
-            sendOrder = SendOrder(number: try input.number(), after: try input.number())
-        }
-        let acceptedAt = input.isAtEnd ? 0 : Int64(try input.signed())
+        let sendOrder = SendOrder(number: try input.number(), after: try input.number())
         return Self(
             conversation: conversation, input: content, request: request, isRetry: isRepeat,
-            ownerSlot: ownerPlace, feedSlot: feedPlace,
-            sendOrder: sendOrder, acceptedAt: acceptedAt)
+            ownerSlot: ownerPlace, feedSlot: feedPlace, sendOrder: sendOrder,
+            acceptedAt: Int64(try input.signed()))
     }
 }
 

@@ -17,11 +17,9 @@ extension Message: WireValue {
         let sentAt = try input.timestamp()
         let state = try input.byte(Message.State.self)
         let body = try input.record(MessageBody.self)
-        // An earlier version does not send the time.
-        let acceptedAt = input.isAtEnd ? 0 : Int64(try input.signed())
         return Self(
-            sequence: sequence, revision: revision, sentAt: sentAt, acceptedAt: acceptedAt,
-            state: state, body: body)
+            sequence: sequence, revision: revision, sentAt: sentAt,
+            acceptedAt: Int64(try input.signed()), state: state, body: body)
     }
 }
 
@@ -33,8 +31,7 @@ extension MessageBody: WireValue {
         output.append(string: self.clientMessageID?.text)
         output.append(string: self.content)
         output.append(bytes: self.metadata)
-        // Left out if there are none, so that nearly all messages keep their bytes.
-        if let annotations = self.annotations { output.append(record: annotations) }
+        output.append(record: self.annotations)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> MessageBody {
@@ -44,6 +41,6 @@ extension MessageBody: WireValue {
         let metadata = try input.optionalBytes()
         return MessageBody(
             author: author, clientMessageID: clientID, content: content, metadata: metadata,
-            annotations: input.isAtEnd ? nil : try input.optionalRecord(MessageAnnotations.self))
+            annotations: try input.optionalRecord())
     }
 }

@@ -125,14 +125,10 @@ extension Amendment {
         }
     }
 
-    /// - Parameter message: the message after the amendment. In a record of an earlier version, its
-    ///   state alone tells what the amendment was.
+    /// - Parameter message: the message after the amendment.
     static func readFields(
         from input: inout WireReader, of message: Message
     ) throws(WireDecodingError) -> Self {
-        if input.isAtEnd {
-            return message.state == .deleted ? .deleted : .edited(content: message.body.content)
-        }
         switch try input.byte() {
         case 1: return .edited(content: message.body.content)
         case 2: return .deleted

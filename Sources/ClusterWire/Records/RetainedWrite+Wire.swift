@@ -27,10 +27,8 @@ extension Write.Change: WireValue {
         case .amend(let message, let amendment, let time):
             output.append(3)
             output.append(record: message)
-            // Earlier versions read a time in any case.
-            output.append(milliseconds: time ?? message.sentAt)
             amendment.writeFields(to: &output)
-            output.append(flag: time != nil)
+            output.append(milliseconds: time)
         case .member(let member):
             output.append(4)
             output.append(record: member)
@@ -59,10 +57,8 @@ extension Write.Change: WireValue {
         case 2: return .message(try input.record())
         case 3:
             let message = try input.record(Message.self)
-            let time = try input.timestamp()
             let amendment = try Amendment.readFields(from: &input, of: message)
-            let isActivity = input.isAtEnd ? true : try input.flag()
-            return .amend(message, amendment, at: isActivity ? time : nil)
+            return .amend(message, amendment, at: try input.optionalTimestamp())
         case 4: return .member(try input.record())
         case 5: return .remove(try input.user())
         case 6:

@@ -7,8 +7,8 @@ public struct OperatorParameter: Sendable {
     public enum Kind: Sendable, Equatable {
         /// 1 to `limit` bytes without control characters.
         case text(limit: Int)
-        /// The id of an existing user: 1 to 128 characters without control characters. Operators
-        /// must also reach users with names that earlier versions accepted.
+        /// The id of an existing user: 1 to 128 characters without control characters
+        /// (`NameRule.allowsExisting`).
         case user
         /// Ids of users, at most so many: a repeatable option, and an array in the API.
         case users(limit: Int)
