@@ -236,7 +236,10 @@ public struct AgentsSession: InboxReading, ResumableSession {
                 error.description, id: tag.text, retryAfter: error.retryAfter, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }
-            steps.reply { $0.append(statusListOf: description, in: channel, at: now) }
+            let bytes = steps.limits.answerBytes
+            steps.reply {
+                $0.append(statusListOf: description, in: channel, at: now, within: bytes)
+            }
         default:
             break
         }

@@ -23,10 +23,9 @@ public enum ChatCommand: Sendable {
     /// Returns the pinned messages. `readAccess` as in `describe`.
     case pins(by: Principal, readAccess: ReadAccess = .membersOnly)
     /// Marks these messages, and all below the highest of them, as read. The answer and the event
-    /// follow when the store has the cursor.
+    /// follow when the store has the cursor. There is no event if the cursor was there before.
     case read([SequenceNumber], by: UserID)
-    /// Marks all messages up to this one as read. The answer and the event follow when the store
-    /// has the cursor, because unread counts start from it.
+    /// Marks all messages up to this one as read, as `read`. Unread counts start from the cursor.
     case readThrough(SequenceNumber, by: UserID)
     case typing(Bool, by: Person)
     /// Joins without subscribing.

@@ -238,9 +238,9 @@ extension ByteBuffer {
                 $1, by: job.numbers[$1.body.author.id] ?? 0, in: chat,
                 isRead: job.chat?.readMarks.isRead($1) ?? false, fetchedBy: viewer)
         }
-        if job.hasOlderMessages || count < job.messages.count {
-            self.append(nextPage: job.messages.prefix(count).last?.sequence, as: .integer)
-        }
+        let isCut = count < job.messages.count
+        self.append(
+            nextPage: isCut ? job.messages.prefix(count).last?.sequence : job.rest, as: .integer)
         self.append("}")
     }
 }

@@ -80,12 +80,9 @@ extension RoomsAPI {
         var list = MembershipList()
         var cursor: ByteString?
         repeat {
-            let request = StoreRequest.memberships(
-                of: caller.viewer.person.id, tenant: caller.tenant, after: cursor,
-                limit: StoreRequest.listLimit, unreadLimit: Self.unreadLimit)
-            guard case .memberships(var page) = try await self.read(request) else {
-                throw .chatUnavailable
-            }
+            var page = try await self.readMemberships(
+                of: caller.viewer.person.id, after: cursor, unreadLimit: Self.unreadLimit,
+                for: caller)
             // The owners have the last messages. These would need much memory together.
             for index in page.memberships.indices { page.memberships[index].lastMessage = nil }
             list.add(page) { query.includesEnded || $0.record.endedAt == nil }

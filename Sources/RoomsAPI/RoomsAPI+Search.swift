@@ -135,12 +135,8 @@ extension RoomsAPI {
         var memberships: [ListedMembership] = []
         var cursor: ByteString?
         repeat {
-            let request = StoreRequest.memberships(
-                of: principal.person.id, tenant: caller.tenant, after: cursor,
-                limit: StoreRequest.listLimit, unreadLimit: 0)
-            guard case .memberships(let page) = try await self.read(request) else {
-                throw .chatUnavailable
-            }
+            let page = try await self.readMemberships(
+                of: principal.person.id, after: cursor, unreadLimit: 0, for: caller)
             memberships += page.memberships.filter { !$0.key.isInbox }
             cursor = page.next
         } while cursor != nil && memberships.count < Self.searchedConversations

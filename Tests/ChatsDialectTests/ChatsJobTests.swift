@@ -255,7 +255,7 @@ struct ChatsJobTests {
         first.next = "more"
         #expect(
             probe.storeAnswer(.memberships(first)) == [
-                "fetch conversations of 7 in tenant after more unread 1000"
+                "fetch conversations of 7 in tenant after more unread 1000, after 0 bytes"
             ])
         var second = MembershipPage()
         second.memberships = [Self.listed("room", at: 5)]

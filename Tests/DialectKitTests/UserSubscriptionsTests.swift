@@ -37,7 +37,8 @@ private struct ScriptedSubscriber {
                 }
                 return "enter \(Self.name(key))\(request.isListedInToken ? ", listed" : "")"
                     + position
-            case .fetch(.memberships(_, _, let after, _, _), let tag):
+            case .fetch(.memberships(_, _, let after, _, _), let tag),
+                .readFurther(.fetch(.memberships(_, _, let after, _, _), let tag), _):
                 self.tags["list"] = tag
                 return "list after \(after?.string ?? "nothing")"
             case .submit(.post(let body), let key, _):

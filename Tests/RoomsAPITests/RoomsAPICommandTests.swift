@@ -33,6 +33,22 @@ struct RoomsAPICommandTests {
         #expect(full.requests.count == 8)
     }
 
+    @Test("reads further pages of the user's conversations at the rate of its replays")
+    func furtherPages() async throws {
+        let left = Mutex(3)
+        let node = ScriptedNode(read: { _ in
+            var page = MembershipPage()
+            page.next = left.withLock { left in
+                left -= 1
+                return left > 0 ? "more" : nil
+            }
+            return .memberships(page)
+        })
+        let list = try await node.response(.get, Self.root, query: "mine=true", .token("ann"))
+        #expect(list.status == 200)
+        #expect(node.requests == ["read", "wait", "read", "wait", "read"])
+    }
+
     @Test("reads messages of a conversation of any protocol, oldest first, with its revision")
     func messages() async throws {
         let requested = Mutex<[StoreRequest]>([])

@@ -53,6 +53,12 @@ final class RateLedger: Sendable {
         self.rate(of: client, limits: limits, at: now).storeMember(person, limits: limits, at: now)
     }
 
+    /// As `UserRate.consumeReplay`.
+    func consumeReplay(by client: LimitKey) -> Double? {
+        let (limits, now) = (self.state.withLock { $0.limits }, self.now())
+        return self.rate(of: client, limits: limits, at: now).consumeReplay(limits: limits, at: now)
+    }
+
     /// The number of users with a rate.
     var count: Int { self.state.withLock { $0.users.rates.count } }
 }
