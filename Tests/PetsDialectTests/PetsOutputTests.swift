@@ -289,7 +289,8 @@ struct PetsOutputTests {
         #expect(
             probe.answer(.failed(.tooManyMembers(limit: 1))) == [
                 #"""
-                {"event":"error","data":{"message":"the conversation has its 1 members",\#
+                {"event":"error","data":{"message":"the conversation has its 1 members, \#
+                or has removed as many users",\#
                 "event":"new_conversation"}}
                 """#
             ])
