@@ -135,6 +135,9 @@ public struct AgentsSession: InboxReading, ResumableSession {
             guard IdentityRule.name.allows(to) else {
                 throw FieldError("to: must be \(IdentityRule.name.text)")
             }
+            guard !self.me.person.id.isAnonymous else {
+                throw FieldError("to: a guest writes only to its channel")
+            }
             // Guests of one id would share an inbox.
             guard !to.utf8.starts(with: UserID.guestPrefix.utf8) else {
                 throw FieldError("to: is a guest, and guests have no inbox; write to the channel")

@@ -41,6 +41,8 @@ struct MemberTable: Sendable {
     private var keys: [MemberKey] = []
     private var entries: [Entry] = []
     private(set) var memberCount = 0
+    /// The former members that were removed and not added again.
+    private(set) var removedCount = 0
     /// Members that are present or announced as online: few of many.
     private(set) var active: [UInt32] = []
     /// Filled only above `scanLimit` entries. Most conversations have a handful of members, and a
@@ -128,13 +130,27 @@ struct MemberTable: Sendable {
         self.keys[Int(number)].isMember
     }
 
+    func isRemoved(_ number: UInt32) -> Bool {
+        !self.isMember(number) && self[number].member.role == .removed
+    }
+
+    /// Adds the step to the count to which the entry belongs.
+    private mutating func count(_ number: UInt32, by step: Int) {
+        if self.isMember(number) {
+            self.memberCount += step
+        } else if self.isRemoved(number) {
+            self.removedCount += step
+        }
+    }
+
     /// Adds a user, or updates its entry.
     mutating func insert(_ member: Member, isMember: Bool) -> UInt32 {
         self.hasNoAbsentGuest = false
         if let number = self.number(of: member.user) {
-            if isMember != self.isMember(number) { self.memberCount += isMember ? 1 : -1 }
+            self.count(number, by: -1)
             self.keys[Int(number)].isMember = isMember
             self[number].member = member
+            self.count(number, by: 1)
             if self.keys.count > Self.scanLimit { self.indexGuest(number) }
             return number
         }
@@ -146,7 +162,7 @@ struct MemberTable: Sendable {
             self.entries.reserveCapacity(self.entries.count + self.entries.count / 4 + 1)
         }
         self.entries.append(Entry(member: member))
-        if isMember { self.memberCount += 1 }
+        self.count(number, by: 1)
         if self.keys.count == Self.scanLimit + 1 {
             for (index, key) in self.keys.enumerated() {
                 self.index[key.user] = UInt32(index)
@@ -172,9 +188,10 @@ struct MemberTable: Sendable {
     /// - Parameter role: the role by which the conversation remembers the former member.
     mutating func remove(_ number: UInt32, rememberedAs role: Member.Role?) {
         guard self.isMember(number) else { return }
+        self.count(number, by: -1)
         self.keys[Int(number)].isMember = false
-        self.memberCount -= 1
         if let role { self[number].member.role = role }
+        self.count(number, by: 1)
         let user = self.keys[Int(number)].user
         if user.isAnonymous, role != .removed, self.keys.count > Self.scanLimit {
             self.guests[user.name]?.removeAll { $0 == number }
@@ -193,7 +210,7 @@ struct MemberTable: Sendable {
             self.keys[index].isMember = false
             self.entries[index].member.role = .member
         }
-        self.memberCount = 0
+        (self.memberCount, self.removedCount) = (0, 0)
         for member in members {
             _ = self.insert(self.withKnownCursors(member), isMember: member.role.isMember)
         }

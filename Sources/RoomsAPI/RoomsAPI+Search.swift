@@ -65,9 +65,8 @@ extension RoomsAPI {
         }
     }
 
-    /// How long a search of all conversations of a user lasts, and how many it searches at most.
+    /// How long a search of all conversations of a user lasts.
     private static let searchTime = Duration.seconds(1)
-    private static let searchedConversations = 1000
 
     /// Searches the caller's conversations one after the other, those with the newest activity
     /// first. If the time ends before the last one has answered, the answer is incomplete and says
@@ -132,16 +131,17 @@ extension RoomsAPI {
     private func memberships(of principal: Principal, _ caller: RoomsCaller)
         async throws(HTTPError) -> (ArraySlice<ListedMembership>, isIncomplete: Bool)
     {
-        var memberships: [ListedMembership] = []
+        var list = MembershipList()
+        var count = 0
         var cursor: ByteString?
         repeat {
             let page = try await self.readMemberships(
                 of: principal.person.id, after: cursor, unreadLimit: 0, for: caller)
-            memberships += page.memberships.filter { !$0.key.isInbox }
+            list.add(page)
+            count += page.memberships.count { !$0.key.isInbox }
             cursor = page.next
-        } while cursor != nil && memberships.count < Self.searchedConversations
-        memberships.sort { $1.record.updatedAt < $0.record.updatedAt }
-        return (memberships[...], cursor != nil)
+        } while cursor != nil
+        return (list.memberships[...], count > list.memberships.count)
     }
 
     private func mayRead(_ id: ByteString, _ principal: Principal, _ caller: RoomsCaller)

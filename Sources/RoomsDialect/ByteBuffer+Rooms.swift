@@ -42,7 +42,7 @@ extension ByteBuffer {
 
     /// Appends the beginning of a conversation's object: the fields that do not depend on messages
     /// and members.
-    mutating func append(propertiesOf record: ConversationRecord, inRoom id: ByteString) {
+    public mutating func append(propertiesOf record: ConversationRecord, inRoom id: ByteString) {
         self.append(#"{"room_id":"#)
         self.append(jsonString: id)
         self.append(#","title":"#)

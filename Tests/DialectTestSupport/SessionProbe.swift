@@ -25,6 +25,11 @@ public struct SessionProbe {
         self.steps = SessionSteps(limits: limits)
     }
 
+    public init(_ session: HostedSession) {
+        self.session = session
+        self.steps = SessionSteps(limits: ChatLimits())
+    }
+
     public mutating func opened() -> [String] {
         self.session.opened(into: &self.steps)
         return self.takeStepTexts()

@@ -272,6 +272,41 @@ struct RoomsAPICommandTests {
         #expect(all.body.text.hasSuffix(#""next_cursor":null}"#))
     }
 
+    @Test("lists all conversations of a user, page by page, with the newest activity first")
+    func manyMemberships() async throws {
+        let ann = UserID(tokenSubject: "ann")
+        let node = ScriptedNode { _, _, _ in
+            .described(.room())
+        } read: { request in
+            guard case .memberships(_, _, let after, _, _) = request else { return nil }
+            // The order of the store's pages has no meaning: these begin with the oldest.
+            let start = after.map { Int($0.string)! } ?? 0
+            var page = MembershipPage()
+            page.memberships = (start..<start + 500).map { number in
+                let time = Timestamp(milliseconds: Int64(number))
+                return ListedMembership(
+                    key: ConversationKey(tenant: "default", id: ByteString("r\(number)")),
+                    record: ConversationRecord(.rooms, creator: ann, createdAt: time), head: 0,
+                    member: Member(user: ann, name: "Ann", role: .member, joinedAt: time),
+                    lastMessage: nil, unreadCount: number)
+            }
+            page.next = start < 1000 ? ByteString("\(start + 500)") : nil
+            return .memberships(page)
+        }
+        var found: [String] = []
+        var cursor: String?
+        repeat {
+            let query = "mine=true&limit=100" + (cursor.map { "&cursor=\($0)" } ?? "")
+            let page = try await node.response(.get, Self.root, query: query, .token("ann")).body
+            let items = try #require(page.objects("conversations"))
+            found += items.compactMap { item in
+                item.number("unread_count").map { "\(item["room_id"] ?? "") \(Int($0))" }
+            }
+            cursor = page["next_cursor"]
+        } while cursor != nil && found.count < 2000
+        #expect(found == (0..<1500).reversed().map { "r\($0) \($0)" })
+    }
+
     @Test("answers 503 if one conversation of a list is unavailable, instead of omitting it")
     func unreachableConversation() async throws {
         let node = ScriptedNode { _, _, id in
