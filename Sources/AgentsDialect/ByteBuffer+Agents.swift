@@ -156,7 +156,7 @@ extension ByteBuffer {
         self.append(#"{"type":"status_list","channel_id":"#)
         self.append(jsonString: channel)
         self.append(#","agents":["#)
-        for (index, member) in description.participants.enumerated() {
+        for (index, member) in description.members.enumerated() {
             self.append(index > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
             self.append(jsonString: member.agent ?? member.user.displayID)
             self.append(guestFlagOf: member.user)

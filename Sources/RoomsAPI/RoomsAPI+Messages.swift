@@ -111,7 +111,7 @@ extension RoomsAPI {
     /// conversations that it may not read.
     func maySeeChanges(of id: ByteString, _ caller: RoomsCaller) async -> Bool {
         guard caller.identity?.isAdmin == true else { return true }
-        return (try? await self.describe(id, for: caller.viewer, caller)) != nil
+        return (try? await self.describe(id, .none, for: caller.viewer, caller)) != nil
     }
 
     static func response(toUnseen message: Message) -> HTTPResponse {
