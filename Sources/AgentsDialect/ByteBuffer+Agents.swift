@@ -150,40 +150,28 @@ extension ByteBuffer {
         self.append("]}")
     }
 
-    /// The most agents in an answer to `status_query`.
-    private static var statusLimit: Int { 1000 }
-
-    /// - Parameter bytes: the most bytes of the agents. If there are too many, those that are
-    ///   present come first.
+    /// - Parameter bytes: the most bytes of the agents.
     mutating func append(
         statusListOf description: ConversationDetails, in channel: ByteString, at now: Timestamp,
         within bytes: Int
     ) {
-        let (participants, online) = (description.participants, description.online)
-        var listed = participants[...]
-        if participants.count > Self.statusLimit {
-            let present = participants.filter { online.contains($0.user) }
-            let absent = participants.lazy.filter { !online.contains($0.user) }
-            listed = (present + absent.prefix(max(0, Self.statusLimit - present.count)))
-                .prefix(Self.statusLimit)
-        }
         self.append(#"{"type":"status_list","channel_id":"#)
         self.append(jsonString: channel)
         self.append(#","agents":"#)
-        let count = self.append(array: listed, within: bytes) { text, member in
+        let count = self.append(array: description.members, within: bytes) { text, member in
             text.append(#"{"agent_id":"#)
             text.append(jsonString: member.agent ?? member.user.displayID)
             text.append(guestFlagOf: member.user)
             text.append(
-                online.contains(member.user)
+                description.online.contains(member.user)
                     ? #","status":"online""# : #","status":"offline""#)
             text.append(#","timestamp":""#)
             text.append(timestamp: now)
             text.append(#""}"#)
         }
-        if count < participants.count {
+        if count < description.participantCount {
             self.append(#","participant_count":"#)
-            self.append(decimal: participants.count)
+            self.append(decimal: description.participantCount)
         }
         self.append(#","timestamp":""#)
         self.append(timestamp: now)

@@ -319,29 +319,6 @@ extension Conversation {
             effects.append(.answer(.done, to: origin))
         }
     }
-
-    func describe(
-        for principal: Principal, _ readAccess: ReadAccess, from origin: RequestOrigin,
-        into effects: inout [ConversationEffect]
-    ) throws(ChatError) {
-        _ = try self.readableRecord(for: principal.person.id, readAccess)
-        self.answerDetails(to: origin, into: &effects)
-    }
-
-    func answerDetails(to origin: RequestOrigin, into effects: inout [ConversationEffect]) {
-        guard var record = self.record else {
-            return effects.append(.answer(.failed(.noSuchConversation), to: origin))
-        }
-        record.updatedAt = self.updatedAt
-        let online = Set(
-            self.members.active.lazy.filter { self.members[$0].isPresent }.map {
-                self.members[$0].member.user
-            })
-        let description = ConversationDetails(
-            record: record, head: self.storedHead, members: self.members.members, online: online,
-            lastMessage: self.lastMessage)
-        effects.append(.answer(.described(description), to: origin))
-    }
 }
 
 extension PendingChange {

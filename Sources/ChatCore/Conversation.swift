@@ -305,8 +305,9 @@ public struct Conversation: Sendable {
             case .receipts(let user): try self.answerReceipts(to: user, origin, into: &effects)
             case .end(let principal):
                 try self.end(by: principal, from: origin, at: now, into: &effects)
-            case .describe(let principal, let readAccess):
-                try self.describe(for: principal, readAccess, from: origin, into: &effects)
+            case .describe(let principal, let readAccess, let selection):
+                try self.describe(
+                    for: principal, readAccess, selection, from: origin, into: &effects)
             }
         } catch .unavailable {
             self.refuseTemporarily(

@@ -21,7 +21,7 @@ struct ChatsUser: Sendable {
 struct ChatsChat: Sendable {
     let id: ByteString
     let record: ConversationRecord
-    /// The first members, in the order in which they joined: a chat may have very many.
+    /// Some members, in the order in which they joined: a chat may have very many.
     let members: [Member]
     let memberCount: Int
     let readMarks: ReadMarks
@@ -30,11 +30,11 @@ struct ChatsChat: Sendable {
     init(id: ByteString, _ description: ConversationDetails, limit: Int) {
         self.id = id
         self.record = description.record
-        let participants = description.participants
-        self.members = Array(
-            participants.sorted { ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user) }.prefix(limit))
-        self.memberCount = participants.count
-        self.readMarks = ReadMarks(description.members)
+        self.members = description.members.prefix(limit).sorted {
+            ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user)
+        }
+        self.memberCount = description.participantCount
+        self.readMarks = ReadMarks(description.readers)
     }
 }
 

@@ -203,7 +203,8 @@ extension RoomsAPI {
         let isMember = entry.membership != nil
         let mayBeEnded = entry.membership?.isEnded == true
         let query = ChatCommand.describe(
-            by: caller.viewer, readAccess: isMember ? .membersOnly : .anyoneIfOpen)
+            by: caller.viewer, readAccess: isMember ? .membersOnly : .anyoneIfOpen,
+            members: .shown(limit: Self.participantLimit))
         switch try await self.submit(query, in: entry.id, of: caller) {
         case .described(let description)
         where isMember && (mayBeEnded || description.record.endedAt == nil)

@@ -124,7 +124,7 @@ extension RoomsAPI {
     }
 
     func mayRead(_ id: ByteString, _ caller: RoomsCaller) async -> Bool {
-        (try? await self.describe(id, for: caller.viewer, caller)) != nil
+        (try? await self.describe(id, .none, for: caller.viewer, caller)) != nil
     }
 }
 

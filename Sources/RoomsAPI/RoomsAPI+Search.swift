@@ -42,7 +42,7 @@ extension RoomsAPI {
         _ words: SearchQuery, _ query: MessagesQuery, in id: ByteString, for caller: RoomsCaller,
         _ permit: SearchPermit
     ) async throws(HTTPError) -> HTTPResponse {
-        _ = try await self.describe(id, for: caller.viewer, caller)
+        _ = try await self.describe(id, .none, for: caller.viewer, caller)
         let key = ConversationKey(tenant: caller.tenant, id: id)
         let request = StoreRequest.search(
             key, words, before: query.before, limit: query.limit, permit: permit)
@@ -148,7 +148,7 @@ extension RoomsAPI {
         async throws(HTTPError) -> Bool
     {
         if case .described? = try await self.answer(
-            to: .describe(by: principal), in: id, of: caller)
+            to: .describe(by: principal, members: .none), in: id, of: caller)
         {
             true
         } else {

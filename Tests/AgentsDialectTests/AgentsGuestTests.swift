@@ -23,7 +23,7 @@ struct AgentsGuestTests {
             path: path, query: [("channel_id", "c")], credentials: .bearer(identity),
             now: Timestamp(milliseconds: 0))
         guard
-            case .awaitingAnswer(.describe(let principal, let access), _, let then)? =
+            case .awaitingAnswer(.describe(let principal, let access, .none), _, let then)? =
                 AgentsDialect().open(request)
         else {
             Issue.record("the node does not look the channel up")

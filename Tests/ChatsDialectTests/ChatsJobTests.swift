@@ -296,23 +296,6 @@ struct ChatsJobTests {
             ])
     }
 
-    @Test("shows one absent guest of a name")
-    func guests() {
-        var probe = SessionProbe.chats()
-        _ = probe.send(#"{"type":"getChatDetails","data":{"chatId":5}}"#)
-        let guests = ["q8Zt-m_R", "q8Zt-m_S"].map { (key: ByteString) in
-            Member(
-                user: UserID(guest: "bob", key: key, provenBy: .connection), name: "Bob",
-                role: .member, joinedAt: Timestamp(milliseconds: 1))
-        }
-        let record = ConversationRecord(
-            ConversationTemplate(origin: "chats", joinPolicy: .open), creator: nil,
-            createdAt: Timestamp(milliseconds: 1))
-        let answer = probe.answer(
-            .described(ConversationDetails(record: record, head: 0, members: guests, online: [])))
-        #expect(answer.joined().components(separatedBy: "guest:Bob").count == 2, "\(answer)")
-    }
-
     @Test(
         "lists chats up to the limit of an answer, each with 50 participants, and tells of the rest"
     )

@@ -122,9 +122,26 @@ struct PacketVersionTests {
         else { return #expect(Bool(false), "another answer") }
         #expect(message.sequence == Message.plain.sequence)
         let details = ConversationDetails(
-            record: Samples.record, head: 12, members: [.alice], online: [.alice])
-        let read = try self.read(details, withoutLast: 1)
+            record: Samples.record, head: 12, members: [.alice], online: [.alice],
+            participantCount: 7, viewer: nil, readers: [])
+        let read = try self.read(details, withoutLast: 4)
         #expect(read.lastMessage == nil && read.head == 12 && read.online == [.alice])
+    }
+
+    @Test("of an earlier version has all members, and requests for all members")
+    func earlierDetails() throws {
+        // Without the count, the membership and the list of readers, of one byte each.
+        let details = ConversationDetails(
+            record: Samples.record, head: 12, members: [.alice, .bob], online: [],
+            participantCount: 7, viewer: nil, readers: [])
+        let read = try self.read(details, withoutLast: 3)
+        #expect(read.participantCount == 2 && read.readers.count == 2)
+        #expect(read.membership(lookingLike: Member.bob.user)?.user == Member.bob.user)
+        // Without a record of one byte for the kind and one for the limit.
+        let request = ChatCommand.describe(
+            by: Principal(person: .alice, isAdmin: false), members: .none)
+        guard case .describe(_, _, .shown(limit: .max)) = try self.read(request, withoutLast: 3)
+        else { return #expect(Bool(false), "another selection") }
     }
 
     @Test("of an earlier version does not say when a message was accepted")

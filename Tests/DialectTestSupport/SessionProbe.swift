@@ -166,7 +166,7 @@ public struct SessionProbe {
         case .addMember(let person, let principal): "add \(person.id) \(Self.text(principal))"
         case .removeMember(let user, let principal): "remove \(user) \(Self.text(principal))"
         case .end(let principal): "end by \(principal.person.id)"
-        case .describe(let principal, let access):
+        case .describe(let principal, let access, _):
             "describe for \(principal.person.id) access \(access)"
         case .joinAndSubscribe: "enter, as a command"
         }

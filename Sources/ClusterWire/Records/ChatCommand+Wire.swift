@@ -36,10 +36,11 @@ extension ChatCommand: WireValue {
         case .end(let principal):
             output.append(9)
             output.append(record: principal)
-        case .describe(let principal, let readAccess):
+        case .describe(let principal, let readAccess, let selection):
             output.append(10)
             output.append(record: principal)
             output.append(byte: readAccess)
+            output.append(record: selection)
         case .create(let conversation):
             output.append(11)
             output.append(record: conversation)
@@ -105,8 +106,11 @@ extension ChatCommand: WireValue {
         case 9: return .end(by: try input.record())
         case 10:
             let principal = try input.record(Principal.self)
+            let readAccess: ReadAccess = input.isAtEnd ? .membersOnly : try input.byte()
+            // A node of an earlier version expects all members.
             return .describe(
-                by: principal, readAccess: input.isAtEnd ? .membersOnly : try input.byte())
+                by: principal, readAccess: readAccess,
+                members: input.isAtEnd ? .shown(limit: .max) : try input.record())
         case 11: return .create(try input.record())
         case 12:
             let sequence = try input.signed()
