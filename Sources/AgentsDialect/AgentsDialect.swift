@@ -51,7 +51,9 @@ public struct AgentsDialect: Dialect {
         // A guest token is a part of the link.
         let mayUseLink = path == nil || session.isListedInToken
         return .awaitingAnswer(
-            .describe(by: principal, readAccess: mayUseLink ? .anyoneIfOpen : .membersOnly),
+            .describe(
+                by: principal, readAccess: mayUseLink ? .anyoneIfOpen : .membersOnly,
+                members: .none),
             in: home
         ) { answer in
             switch answer {

@@ -135,6 +135,9 @@ public struct AgentsSession: InboxReading, ResumableSession {
             guard IdentityRule.name.allows(to) else {
                 throw FieldError("to: must be \(IdentityRule.name.text)")
             }
+            guard !self.me.person.id.isAnonymous else {
+                throw FieldError("to: a guest writes only to its channel")
+            }
             // Guests of one id would share an inbox.
             guard !to.utf8.starts(with: UserID.guestPrefix.utf8) else {
                 throw FieldError("to: is a guest, and guests have no inbox; write to the channel")
@@ -236,7 +239,10 @@ public struct AgentsSession: InboxReading, ResumableSession {
                 error.description, id: tag.text, retryAfter: error.retryAfter, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }
-            steps.reply { $0.append(statusListOf: description, in: channel, at: now) }
+            let bytes = steps.limits.answerBytes
+            steps.reply {
+                $0.append(statusListOf: description, in: channel, at: now, within: bytes)
+            }
         default:
             break
         }

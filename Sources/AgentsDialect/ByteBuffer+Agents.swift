@@ -150,24 +150,30 @@ extension ByteBuffer {
         self.append("]}")
     }
 
+    /// - Parameter bytes: the most bytes of the agents.
     mutating func append(
-        statusListOf description: ConversationDetails, in channel: ByteString, at now: Timestamp
+        statusListOf description: ConversationDetails, in channel: ByteString, at now: Timestamp,
+        within bytes: Int
     ) {
         self.append(#"{"type":"status_list","channel_id":"#)
         self.append(jsonString: channel)
-        self.append(#","agents":["#)
-        for (index, member) in description.participants.enumerated() {
-            self.append(index > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
-            self.append(jsonString: member.agent ?? member.user.displayID)
-            self.append(guestFlagOf: member.user)
-            self.append(
+        self.append(#","agents":"#)
+        let count = self.append(array: description.members, within: bytes) { text, member in
+            text.append(#"{"agent_id":"#)
+            text.append(jsonString: member.agent ?? member.user.displayID)
+            text.append(guestFlagOf: member.user)
+            text.append(
                 description.online.contains(member.user)
                     ? #","status":"online""# : #","status":"offline""#)
-            self.append(#","timestamp":""#)
-            self.append(timestamp: now)
-            self.append(#""}"#)
+            text.append(#","timestamp":""#)
+            text.append(timestamp: now)
+            text.append(#""}"#)
         }
-        self.append(#"],"timestamp":""#)
+        if count < description.participantCount {
+            self.append(#","participant_count":"#)
+            self.append(decimal: description.participantCount)
+        }
+        self.append(#","timestamp":""#)
         self.append(timestamp: now)
         self.append(#""}"#)
     }

@@ -184,6 +184,8 @@ extension Conversation {
             guard let amended = message.amended(by: amendment, revision: self.revision + 1) else {
                 throw .notPinned(sequence)
             }
+            try self.admitRepeat(
+                of: amendment.repeatedBytes(of: amended), by: principal, from: origin, at: now)
             self.write(amended, amendment, from: [origin], at: now, into: &effects)
         } catch {
             effects.append(.answer(.failed(error), to: origin))
@@ -230,6 +232,16 @@ extension Conversation {
 }
 
 extension Amendment {
+    /// The bytes of the message that the event shows and the request did not carry. The event of
+    /// reactions shows no more of the message than its number, and a deleted message has no text.
+    fileprivate func repeatedBytes(of message: Message) -> Int {
+        switch self {
+        case .edited: message.body.metadata?.count ?? 0
+        case .pinned: message.pageBytes
+        case .deleted, .reacted: 0
+        }
+    }
+
     /// Whether it counts as activity, by which lists of conversations are sorted.
     fileprivate var isActivity: Bool {
         switch self {

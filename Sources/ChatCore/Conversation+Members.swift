@@ -65,7 +65,7 @@ extension Conversation {
     /// Changes properties of the conversation. Closing it removes no member.
     mutating func update(
         _ update: ConversationUpdate, by principal: Principal, from origin: RequestOrigin,
-        into effects: inout [ConversationEffect]
+        at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         let record = try self.recordManaged(by: principal)
         let properties = try update.applied(to: record)
@@ -79,6 +79,9 @@ extension Conversation {
             return
         }
         guard !self.areWritesUnavailable else { throw self.unavailability }
+        try self.admitRepeat(
+            of: properties.title.utf8.count + properties.dialectData.byteCount, by: principal,
+            from: origin, at: now)
         self.record?.properties = properties
         guard let updated = self.record else { return }
         self.write(

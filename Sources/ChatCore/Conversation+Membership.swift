@@ -20,6 +20,7 @@ extension Conversation {
         if !isAdded, existing == nil { try self.checkAdmission(request, isSubscribing) }
         try self.checkJoin(person.id, isMember: existing != nil)
         if existing == nil {
+            try self.checkRemovedUsers(adding: person.id)
             self.removeFormerGuests(person.id, at: now, into: &effects)
             try self.makePlace(at: now, into: &effects)
         }
@@ -228,25 +229,22 @@ extension Conversation {
             return
         }
         guard !self.areWritesUnavailable else { throw self.unavailability }
-        self.endMembership(
-            number, rememberedAs: self.record?.creator == user ? .departed : nil, from: origin,
-            at: now, into: &effects)
+        self.endMembership(number, rememberedAs: nil, from: origin, at: now, into: &effects)
     }
 
     /// - Parameters:
-    ///   - role: the role by which the conversation remembers the former member.
+    ///   - role: the role by which the conversation remembers the former member; nil if it need
+    ///     not. It always remembers its creator, who would otherwise have its rights again.
     ///   - origin: the request to answer; nil for none.
     mutating func endMembership(
         _ number: UInt32, rememberedAs role: Member.Role?, from origin: RequestOrigin?,
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         let member = self.members[number].member
-        // A conversation remembers as many former members as it may have members.
-        let formerCount = self.members.count - self.members.memberCount
-        let isRemembered = role != nil && formerCount < self.rules.limits.membersPerConversation
-        self.members.remove(number, rememberedAs: isRemembered ? role : nil)
+        let role = role ?? (self.record?.creator == member.user ? .departed : nil)
+        self.members.remove(number, rememberedAs: role)
         var change = Write.Change.remove(member.user)
-        if isRemembered {
+        if role != nil {
             var former = self.members[number].member
             (former.name, former.agent) = ("", nil)
             change = .member(former)
@@ -259,6 +257,18 @@ extension Conversation {
     func wasRemoved(_ user: UserID) -> Bool {
         self.members.numbers(lookingLike: user).contains {
             self.members[$0].member.role == .removed
+        }
+    }
+
+    /// Throws if the conversation has removed as many users as it may have members, and this is
+    /// none of them.
+    ///
+    /// A removal is never forgotten. Without additions there are no further removals.
+    private func checkRemovedUsers(adding user: UserID) throws(ChatError) {
+        let limit = self.rules.limits.membersPerConversation
+        guard self.members.removedCount >= limit else { return }
+        guard self.members.number(of: user).map(self.members.isRemoved) ?? false else {
+            throw .tooManyMembers(limit: limit)
         }
     }
 
@@ -308,29 +318,6 @@ extension Conversation {
         } else {
             effects.append(.answer(.done, to: origin))
         }
-    }
-
-    func describe(
-        for principal: Principal, _ readAccess: ReadAccess, from origin: RequestOrigin,
-        into effects: inout [ConversationEffect]
-    ) throws(ChatError) {
-        _ = try self.readableRecord(for: principal.person.id, readAccess)
-        self.answerDetails(to: origin, into: &effects)
-    }
-
-    func answerDetails(to origin: RequestOrigin, into effects: inout [ConversationEffect]) {
-        guard var record = self.record else {
-            return effects.append(.answer(.failed(.noSuchConversation), to: origin))
-        }
-        record.updatedAt = self.updatedAt
-        let online = Set(
-            self.members.active.lazy.filter { self.members[$0].isPresent }.map {
-                self.members[$0].member.user
-            })
-        let description = ConversationDetails(
-            record: record, head: self.storedHead, members: self.members.members, online: online,
-            lastMessage: self.lastMessage)
-        effects.append(.answer(.described(description), to: origin))
     }
 }
 

@@ -1,7 +1,8 @@
 public import ChatModel
 
 extension Conversation {
-    /// Marks these messages as read, and all below the highest of them.
+    /// Marks these messages as read, and all below the highest of them. The event lists each once,
+    /// and only the newest, up to `readReceiptLimit`.
     mutating func read(
         _ sequences: [SequenceNumber], by user: UserID, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
@@ -13,14 +14,17 @@ extension Conversation {
         guard let reader = self.members.memberNumber(of: user) else {
             throw self.refusalOfNonMember
         }
-        let known = sequences.filter { $0 >= 1 && $0 <= self.storedHead }
-        let unknown = sequences.filter { $0 < 1 || $0 > self.storedHead }
-        guard let highest = known.max() else {
+        let named = Set(sequences).sorted()
+        let known = named.filter { $0 >= 1 && $0 <= self.storedHead }
+            .suffix(self.rules.limits.readReceiptLimit)
+        let unknown = named.filter { $0 < 1 || $0 > self.storedHead }
+        guard let highest = known.last else {
             return effects.append(.answer(.read(unknown: unknown), to: origin))
         }
         try self.queueRead(
             UnstoredReads.UnstoredRead(
-                reader: reader, named: known, through: highest, unknown: unknown, origin: origin),
+                reader: reader, named: Array(known), through: highest, unknown: unknown,
+                origin: origin),
             at: now, into: &effects)
     }
 
@@ -121,11 +125,21 @@ extension Conversation {
         _ read: UnstoredReads.UnstoredRead, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        let covered = self.newlyCovered(
-            by: read.through, from: self.members[read.reader].member.readCursor)
+        let cursor = self.members[read.reader].member.readCursor
+        let covered = self.newlyCovered(by: read.through, from: cursor)
+        let named = read.named ?? Array(covered)
+        // A read that moves no cursor is no news. The owner that stored the cursor for the first
+        // attempt of a retry may have failed before its event.
+        if read.through > cursor || read.origin.isRetry {
+            effects.append(
+                .event(
+                    .read(
+                        self.members[read.reader].person, named, through: max(cursor, read.through)
+                    ),
+                    revision: 0, origin: nil))
+        }
         self.applyRead(
-            read.named ?? Array(covered), covering: covered, upTo: read.through, by: read.reader,
-            at: now, into: &effects)
+            named, covering: covered, upTo: read.through, by: read.reader, at: now, into: &effects)
         effects.append(.answer(.read(unknown: read.unknown), to: read.origin))
     }
 
@@ -151,7 +165,7 @@ extension Conversation {
     }
 
     /// - Parameters:
-    ///   - named: the messages that the event lists.
+    ///   - named: the messages that the reader names.
     ///   - covered: the messages that count as read too.
     private mutating func applyRead(
         _ named: [SequenceNumber], covering covered: Range<SequenceNumber>,
@@ -159,10 +173,6 @@ extension Conversation {
         into effects: inout [ConversationEffect]
     ) {
         let before = self.members[reader].member.readCursor
-        effects.append(
-            .event(
-                .read(self.members[reader].person, named, through: max(before, highest)),
-                revision: 0, origin: nil))
         let affected = Set(named.filter { $0 < covered.lowerBound }).sorted() + Array(covered)
         self.mark(affected, .delivered, by: reader, at: now, into: &effects)
         self.mark(affected, .read, by: reader, at: now, into: &effects)

@@ -300,12 +300,14 @@ public struct Conversation: Sendable {
             case .removeMember(let user, let principal):
                 try self.removeMember(user, by: principal, from: origin, at: now, into: &effects)
             case .update(let update, let principal):
-                try self.update(update, by: principal, from: origin, into: &effects)
+                try self.admitChange(by: principal, from: origin, at: now)
+                try self.update(update, by: principal, from: origin, at: now, into: &effects)
             case .receipts(let user): try self.answerReceipts(to: user, origin, into: &effects)
             case .end(let principal):
                 try self.end(by: principal, from: origin, at: now, into: &effects)
-            case .describe(let principal, let readAccess):
-                try self.describe(for: principal, readAccess, from: origin, into: &effects)
+            case .describe(let principal, let readAccess, let selection):
+                try self.describe(
+                    for: principal, readAccess, selection, from: origin, into: &effects)
             }
         } catch .unavailable {
             self.refuseTemporarily(

@@ -41,6 +41,8 @@ struct MemberTable: Sendable {
     private var keys: [MemberKey] = []
     private var entries: [Entry] = []
     private(set) var memberCount = 0
+    /// The former members that were removed and not added again.
+    private(set) var removedCount = 0
     /// Members that are present or announced as online: few of many.
     private(set) var active: [UInt32] = []
     /// Filled only above `scanLimit` entries. Most conversations have a handful of members, and a
@@ -52,6 +54,9 @@ struct MemberTable: Sendable {
     /// Where the search for an absent guest continues. It goes around, so that each guest is passed
     /// once before any is passed again.
     private var guestSearchStart = 0
+    /// All entries in the order of their users' ids. Filled by the first page of members, because
+    /// most conversations are never listed so.
+    private var byID: [UInt32]?
     /// The last search found none, and no guest has come or become absent since.
     private var hasNoAbsentGuest = false
 
@@ -102,6 +107,11 @@ struct MemberTable: Sendable {
         }
     }
 
+    /// The number of a member, or of a guest that other users see under its id.
+    func memberNumber(lookingLike user: UserID) -> UInt32? {
+        self.memberNumber(of: user) ?? self.numbers(lookingLike: user).first(where: self.isMember)
+    }
+
     /// The members among them.
     func memberNumbers(lookingLike user: UserID) -> [UInt32] {
         self.numbers(lookingLike: user).filter(self.isMember)
@@ -128,13 +138,59 @@ struct MemberTable: Sendable {
         self.keys[Int(number)].isMember
     }
 
+    func isRemoved(_ number: UInt32) -> Bool {
+        !self.isMember(number) && self[number].member.role == .removed
+    }
+
+    /// Adds the step to the count to which the entry belongs.
+    private mutating func count(_ number: UInt32, by step: Int) {
+        if self.isMember(number) {
+            self.memberCount += step
+        } else if self.isRemoved(number) {
+            self.removedCount += step
+        }
+    }
+
+    /// See `Member.readCursor`. Copies nothing else.
+    func readCursor(of number: UInt32) -> SequenceNumber {
+        self.entries[Int(number)].member.readCursor
+    }
+
+    /// The members after this user, up to the limit, in the order of their ids.
+    mutating func page(after user: UserID?, limit: Int) -> [UInt32] {
+        if self.byID == nil {
+            self.byID = self.keys.indices.map { UInt32($0) }.sorted {
+                self.keys[Int($0)].user < self.keys[Int($1)].user
+            }
+        }
+        let byID = self.byID ?? []
+        var start = user.map { self.place(of: $0, in: byID) } ?? 0
+        if let user, start < byID.count, self.keys[Int(byID[start])].user == user { start += 1 }
+        return Array(byID[start...].lazy.filter(self.isMember).prefix(limit))
+    }
+
+    /// The first place in a sorted list whose user is not before this one.
+    private func place(of user: UserID, in byID: [UInt32]) -> Int {
+        var (low, high) = (0, byID.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.keys[Int(byID[middle])].user < user {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return low
+    }
+
     /// Adds a user, or updates its entry.
     mutating func insert(_ member: Member, isMember: Bool) -> UInt32 {
         self.hasNoAbsentGuest = false
         if let number = self.number(of: member.user) {
-            if isMember != self.isMember(number) { self.memberCount += isMember ? 1 : -1 }
+            self.count(number, by: -1)
             self.keys[Int(number)].isMember = isMember
             self[number].member = member
+            self.count(number, by: 1)
             if self.keys.count > Self.scanLimit { self.indexGuest(number) }
             return number
         }
@@ -146,7 +202,10 @@ struct MemberTable: Sendable {
             self.entries.reserveCapacity(self.entries.count + self.entries.count / 4 + 1)
         }
         self.entries.append(Entry(member: member))
-        if isMember { self.memberCount += 1 }
+        if let place = self.byID.map({ self.place(of: member.user, in: $0) }) {
+            self.byID?.insert(number, at: place)
+        }
+        self.count(number, by: 1)
         if self.keys.count == Self.scanLimit + 1 {
             for (index, key) in self.keys.enumerated() {
                 self.index[key.user] = UInt32(index)
@@ -172,9 +231,10 @@ struct MemberTable: Sendable {
     /// - Parameter role: the role by which the conversation remembers the former member.
     mutating func remove(_ number: UInt32, rememberedAs role: Member.Role?) {
         guard self.isMember(number) else { return }
+        self.count(number, by: -1)
         self.keys[Int(number)].isMember = false
-        self.memberCount -= 1
         if let role { self[number].member.role = role }
+        self.count(number, by: 1)
         let user = self.keys[Int(number)].user
         if user.isAnonymous, role != .removed, self.keys.count > Self.scanLimit {
             self.guests[user.name]?.removeAll { $0 == number }
@@ -193,7 +253,7 @@ struct MemberTable: Sendable {
             self.keys[index].isMember = false
             self.entries[index].member.role = .member
         }
-        self.memberCount = 0
+        (self.memberCount, self.removedCount) = (0, 0)
         for member in members {
             _ = self.insert(self.withKnownCursors(member), isMember: member.role.isMember)
         }

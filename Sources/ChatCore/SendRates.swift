@@ -6,6 +6,7 @@ import ChatModel
 /// It has only the users that made some in the last moments; all others may make a whole burst.
 struct SendRates: Sendable {
     private struct Allowance: Sendable {
+        /// Below zero after an event that repeated much.
         var changes: Float
         /// In wall milliseconds.
         var at: Int64
@@ -20,6 +21,29 @@ struct SendRates: Sendable {
     /// - Parameter time: when a node received the request, in wall milliseconds. While an owner or
     ///   the store is unavailable, requests wait and then arrive together.
     mutating func admit(_ user: UInt32, _ limits: ChatLimits, at time: Int64) throws(ChatError) {
+        try self.consume(1, needing: 1, of: user, limits, at: time)
+    }
+
+    /// Counts stored text that an event repeats although the request did not carry it. The first
+    /// KiB belongs to the request. What exceeds the allowance delays the user's next changes, so
+    /// that any message can be pinned.
+    ///
+    /// Throws `ChatError.rateLimited` while an earlier one is still to be paid.
+    mutating func admitRepeat(
+        of bytes: Int, by user: UInt32, _ limits: ChatLimits, at time: Int64
+    ) throws(ChatError) {
+        guard bytes >= Self.bytesPerChange else { return }
+        try self.consume(
+            Float(bytes / Self.bytesPerChange), needing: 0, of: user, limits, at: time)
+    }
+
+    private static let bytesPerChange = 1024
+
+    /// - Parameter needed: the changes without which it throws; `cost` may be more.
+    private mutating func consume(
+        _ cost: Float, needing needed: Float, of user: UInt32, _ limits: ChatLimits,
+        at time: Int64
+    ) throws(ChatError) {
         guard limits.messagesPerSecond != .max else { return }
         let (rate, burst) = (Float(limits.messagesPerSecond), Float(limits.messageBurst))
         func available(_ allowance: Allowance) -> Float {
@@ -30,7 +54,7 @@ struct SendRates: Sendable {
         }
         let known = self.allowances[user]
         let changes = known.map(available) ?? burst
-        guard changes >= 1 else {
+        guard changes >= needed else {
             throw .rateLimited(retryAfterSeconds: Double((1 - changes) / rate))
         }
         if known == nil, self.allowances.count >= Int(self.purgeAt) {
@@ -39,7 +63,7 @@ struct SendRates: Sendable {
         }
         var at = time
         if let known, known.at > time, known.at - time < Self.clockTolerance { at = known.at }
-        self.allowances[user] = Allowance(changes: changes - 1, at: at)
+        self.allowances[user] = Allowance(changes: changes - cost, at: at)
     }
 
     /// By how much the clocks of nodes may differ, in milliseconds.
@@ -69,5 +93,18 @@ extension Conversation {
             let member = self.members.memberNumber(of: principal.person.id)
         else { return }
         try self.sendRates.admit(member, self.rules.limits, at: now.wall.milliseconds)
+    }
+
+    /// Throws if the user causes events with more stored text than it may.
+    ///
+    /// - Parameter bytes: those of the text that the request does not carry.
+    mutating func admitRepeat(
+        of bytes: Int, by principal: Principal, from origin: RequestOrigin, at now: ClockReading
+    ) throws(ChatError) {
+        guard !origin.isRetry,
+            let member = self.members.memberNumber(of: principal.person.id)
+        else { return }
+        try self.sendRates.admitRepeat(
+            of: bytes, by: member, self.rules.limits, at: now.wall.milliseconds)
     }
 }

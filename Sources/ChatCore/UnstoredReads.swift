@@ -8,7 +8,8 @@ import ChatModel
 struct UnstoredReads: Sendable {
     struct UnstoredRead: Sendable {
         let reader: UInt32
-        /// The messages that the event lists; nil for all that the cursor newly covers.
+        /// The messages that the event lists, oldest first; nil for all that the cursor newly
+        /// covers.
         let named: [SequenceNumber]?
         let through: SequenceNumber
         /// The numbers that the reader named and that do not exist.

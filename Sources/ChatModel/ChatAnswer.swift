@@ -108,44 +108,40 @@ public struct JoinResult: Sendable {
     public var isEnded: Bool { self.ended != nil }
 }
 
-/// A conversation with its members.
+/// A conversation with some of its members.
 public struct ConversationDetails: Sendable {
     public let record: ConversationRecord
     public let head: SequenceNumber
+    /// The members that the request selected.
     public let members: [Member]
+    /// Those of them, and the viewer, that are present.
     public let online: Set<UserID>
+    /// How many members a list without a limit would show. In an open conversation with more
+    /// members than `MemberSelection.limit` it counts every guest.
+    public let participantCount: Int
+    /// The membership of the user that asks, or of a guest that other users see under the same id.
+    public let viewer: Member?
+    /// The two members with the highest read cursors, if the request asks for them.
+    public let readers: [Member]
     /// The newest message in its present state. Nil if there is none, and if the owner does not
     /// have it in memory: then it is in the store.
     public let lastMessage: Message?
 
+    /// - Parameters:
+    ///   - participantCount: nil if `members` are all that a list shows.
+    ///   - readers: nil if they are among `members`.
     public init(
         record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>,
+        participantCount: Int? = nil, viewer: Member? = nil, readers: [Member]? = nil,
         lastMessage: Message? = nil
     ) {
         self.record = record
         self.head = head
         self.members = members
         self.online = online
+        self.participantCount = participantCount ?? members.count
+        self.viewer = viewer
+        self.readers = readers ?? members
         self.lastMessage = lastMessage
-    }
-
-    /// The members as lists show them.
-    ///
-    /// In an open conversation these have an absent guest only if no other guest of its id is
-    /// present or has joined later: clients know participants by their ids, and one that keeps no
-    /// token is another guest with each visit. A closed conversation shows everybody who may enter.
-    public var participants: [Member] {
-        guard self.record.joinPolicy == .open else { return self.members }
-        var shown: [ByteString: UserID] = [:]
-        for user in self.members.lazy.map(\.user) where user.isAnonymous {
-            let other = shown[user.name]
-            if other.map({ self.online.contains($0) && !self.online.contains(user) }) != true {
-                shown[user.name] = user
-            }
-        }
-        guard !shown.isEmpty else { return self.members }
-        return self.members.filter {
-            !$0.user.isAnonymous || self.online.contains($0.user) || shown[$0.user.name] == $0.user
-        }
     }
 }

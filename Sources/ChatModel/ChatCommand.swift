@@ -23,10 +23,9 @@ public enum ChatCommand: Sendable {
     /// Returns the pinned messages. `readAccess` as in `describe`.
     case pins(by: Principal, readAccess: ReadAccess = .membersOnly)
     /// Marks these messages, and all below the highest of them, as read. The answer and the event
-    /// follow when the store has the cursor.
+    /// follow when the store has the cursor. There is no event if the cursor was there before.
     case read([SequenceNumber], by: UserID)
-    /// Marks all messages up to this one as read. The answer and the event follow when the store
-    /// has the cursor, because unread counts start from it.
+    /// Marks all messages up to this one as read, as `read`. Unread counts start from the cursor.
     case readThrough(SequenceNumber, by: UserID)
     case typing(Bool, by: Person)
     /// Joins without subscribing.
@@ -45,9 +44,11 @@ public enum ChatCommand: Sendable {
     case receipts(by: UserID)
     /// Ends the conversation: it becomes read-only. Only its creator and admins may do this.
     case end(by: Principal)
-    /// Returns the record, the members and their presence. Members may always read them, and
-    /// `readAccess` may admit others. An admin needs the same permission.
-    case describe(by: Principal, readAccess: ReadAccess = .membersOnly)
+    /// Returns the record, some of the members and their presence. Members may always read them,
+    /// and `readAccess` may admit others. An admin needs the same permission. Indirect: larger than
+    /// the common cases.
+    indirect case describe(
+        by: Principal, readAccess: ReadAccess = .membersOnly, members: MemberSelection = .shown)
 }
 
 extension ChatCommand {
@@ -62,7 +63,7 @@ extension ChatCommand {
             user
         case .typing(_, let person): person.id
         case .edit(_, _, let principal), .delete(_, let principal), .addMember(_, let principal),
-            .removeMember(_, let principal), .end(let principal), .describe(let principal, _),
+            .removeMember(_, let principal), .end(let principal), .describe(let principal, _, _),
             .react(_, _, _, let principal), .pin(_, let principal), .unpin(_, let principal),
             .pins(let principal, _), .update(_, let principal):
             principal.person.id

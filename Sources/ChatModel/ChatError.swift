@@ -38,6 +38,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case mentionOfAllNotAllowed(limit: Int)
     case tooManyPins(limit: Int)
     case notPinned(SequenceNumber)
+    /// The conversation has its most members, or as many removed users.
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
     /// The user has stored as much through the node as it may in a day.
@@ -85,7 +86,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .tooManyPins(let limit):
             "message_id: the conversation has its \(limit) pinned messages; unpin one first"
         case .notPinned(let id): "message_id: message \(id) is not pinned"
-        case .tooManyMembers(let limit): "the conversation has its \(limit) members"
+        case .tooManyMembers(let limit):
+            "the conversation has its \(limit) members, or has removed as many users"
         case .rateLimited: "rate limited"
         case .storageLimited: "rate limited: stored-bytes-per-day"
         case .unavailable: "this could not be stored; try again"

@@ -35,7 +35,8 @@ public struct ChatLimits: Sendable {
     /// The minimum time between two announcements in a crowd, and the most changes in each.
     public var crowdInterval: Duration = .seconds(2)
     public var crowdChangeLimit = 100
-    /// The most messages that one move of a read cursor marks as read.
+    /// The most messages that one move of a read cursor marks as read, and the most that a reader
+    /// names in one request.
     public var readReceiptLimit = 100
     /// How long delivered cursors wait to be stored together. They move with every message, and
     /// loops report them to a new owner again.

@@ -21,7 +21,7 @@ struct ChatsUser: Sendable {
 struct ChatsChat: Sendable {
     let id: ByteString
     let record: ConversationRecord
-    /// The first members, in the order in which they joined: a chat may have very many.
+    /// Some members, in the order in which they joined: a chat may have very many.
     let members: [Member]
     let memberCount: Int
     let readMarks: ReadMarks
@@ -30,11 +30,11 @@ struct ChatsChat: Sendable {
     init(id: ByteString, _ description: ConversationDetails, limit: Int) {
         self.id = id
         self.record = description.record
-        let participants = description.participants
-        self.members = Array(
-            participants.sorted { ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user) }.prefix(limit))
-        self.memberCount = participants.count
-        self.readMarks = ReadMarks(description.members)
+        self.members = description.members.prefix(limit).sorted {
+            ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user)
+        }
+        self.memberCount = description.participantCount
+        self.readMarks = ReadMarks(description.readers)
     }
 }
 
@@ -238,9 +238,9 @@ extension ByteBuffer {
                 $1, by: job.numbers[$1.body.author.id] ?? 0, in: chat,
                 isRead: job.chat?.readMarks.isRead($1) ?? false, fetchedBy: viewer)
         }
-        if job.hasOlderMessages || count < job.messages.count {
-            self.append(nextPage: job.messages.prefix(count).last?.sequence, as: .integer)
-        }
+        let isCut = count < job.messages.count
+        self.append(
+            nextPage: isCut ? job.messages.prefix(count).last?.sequence : job.rest, as: .integer)
         self.append("}")
     }
 }

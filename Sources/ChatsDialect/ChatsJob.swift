@@ -22,8 +22,11 @@ struct ChatsJob: Sendable {
     var chat: ChatsChat?
     /// The collected messages, newest first.
     var messages: [Message] = []
-    /// Whether the requested range has older messages than the collected ones.
-    private(set) var hasOlderMessages = false
+    /// The message before which the client continues, if the requested range may have older ones.
+    private(set) var rest: SequenceNumber?
+    private var examinedCount = 0
+    /// The most messages that a request examines.
+    static let examinedLimit = 10_000
     private var contentBytes = 0
     /// Users' numbers, and the users whose numbers must be looked up.
     private(set) var numbers: [UserID: Int] = [:]
@@ -58,13 +61,18 @@ struct ChatsJob: Sendable {
                 return nil
             }
             guard self.contentBytes < self.contentLimit else {
-                self.hasOlderMessages = true
+                self.rest = self.messages.last?.sequence
                 return nil
             }
             self.messages.append(message)
             self.contentBytes += message.body.content.utf8.count
         }
         guard let first = page.messages.first?.sequence, first > page.oldest else { return nil }
+        self.examinedCount += page.messages.count
+        guard self.examinedCount < Self.examinedLimit else {
+            self.rest = first
+            return nil
+        }
         return first
     }
 

@@ -34,31 +34,33 @@ extension ChatsSession {
         case .join(let chat, _):
             self.job = ChatsJob(request)
             let isListedInToken = self.subscriptions.joinRequest(for: chat).isListedInToken
-            self.describe(chat, readAccess: isListedInToken ? .anyone : .anyoneIfOpen, into: &steps)
+            self.describe(
+                chat, .none, readAccess: isListedInToken ? .anyone : .anyoneIfOpen, into: &steps)
         case .details(let chat):
             self.job = ChatsJob(request, byteLimit: steps.limits.answerBytes)
-            self.describe(chat, into: &steps)
+            self.describe(chat, .shown(limit: Self.detailedParticipantLimit), into: &steps)
         case .messages(let chat, _, _, _):
             self.job = ChatsJob(request, byteLimit: steps.limits.pageBytes)
-            self.describe(chat, into: &steps)
+            self.describe(chat, .shownWithReaders(limit: 0), into: &steps)
         case .post(let chat, _), .markRead(let chat, _):
             guard !self.subscriptions.contains(chat) else {
                 return self.perform(request, requestedAt: requestedAt, into: &steps)
             }
             self.job = ChatsJob(request, requestedAt: requestedAt)
-            self.describe(chat, into: &steps)
+            self.describe(chat, .none, into: &steps)
         case .authenticate:
             break
         }
     }
 
     private func describe(
-        _ chat: ByteString, readAccess: ReadAccess = .membersOnly,
+        _ chat: ByteString, _ members: MemberSelection, readAccess: ReadAccess = .membersOnly,
         into steps: inout SessionSteps
     ) {
         steps.append(
             .submit(
-                .describe(by: self.subscriptions.principal, readAccess: readAccess),
+                .describe(
+                    by: self.subscriptions.principal, readAccess: readAccess, members: members),
                 in: self.subscriptions.key(chat),
                 RequestTag(
                     kind: ChatsRequestKind.describe.rawValue, conversation: chat,
@@ -187,7 +189,8 @@ extension ChatsSession {
         }
         self.job?.describeCount += next.count
         self.job?.pendingDescriptions = next.count
-        for listed in next { self.describe(listed.key.id, into: &steps) }
+        let members = MemberSelection.shownWithReaders(limit: Self.listedParticipantLimit)
+        for listed in next { self.describe(listed.key.id, members, into: &steps) }
     }
 
     // MARK: Answers

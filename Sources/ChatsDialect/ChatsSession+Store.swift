@@ -7,8 +7,12 @@ extension ChatsSession {
     private static let pageSize = 200
 
     func readPage(_ chat: ByteString, _ range: PageRange, into steps: inout SessionSteps) {
+        steps.append(self.pageStep(chat, range))
+    }
+
+    private func pageStep(_ chat: ByteString, _ range: PageRange) -> SessionStep {
         let tag = RequestTag(kind: ChatsRequestKind.page.rawValue, conversation: chat)
-        steps.append(.readPage(self.subscriptions.key(chat), range, limit: Self.pageSize, tag))
+        return .readPage(self.subscriptions.key(chat), range, limit: Self.pageSize, tag)
     }
 
     public mutating func receivedPage(
@@ -19,7 +23,8 @@ extension ChatsSession {
             return self.fail("the messages cannot be read at the moment; try again", into: &steps)
         }
         if let next = self.job?.addPage(page, of: days, last: last) {
-            return self.readPage(chat, .before(next), into: &steps)
+            let bytes = page.messages.reduce(0) { $0 + $1.pageBytes }
+            return steps.append(.readFurther(self.pageStep(chat, .before(next)), after: bytes))
         }
         self.lookUpNumbers(self.job?.messages.map(\.body.author.id) ?? [], into: &steps)
     }

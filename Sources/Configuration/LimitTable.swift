@@ -71,6 +71,9 @@ public enum LimitTable {
             "outbound-bytes", \.outboundBytes, 65_536...1_073_741_824,
             "unsent bytes before close 1013"),
         count(
+            "unfinished-bytes", \.unfinishedBytes, 65_536...1_073_741_824,
+            "unfinished input of a user; else 1013 or 503"),
+        count(
             "ephemeral-bytes", \.ephemeralBytes, 1024...1_073_741_824,
             "unsent bytes before typing is dropped"),
         count("connections", \.connections, 1...10_000_000, "concurrent clients of the node"),
@@ -93,7 +96,9 @@ public enum LimitTable {
         seconds(
             "http-idle-seconds", \.httpIdle, .milliseconds(200) ... .seconds(7200),
             "an idle HTTP connection; longer than a proxy's"),
-        seconds("body-seconds", \.body, second, "time for the body of an HTTP request"),
+        seconds(
+            "body-seconds", \.body, second,
+            "time for a request's body or a split message"),
         count("header-bytes", \.headerBytes, 1024...1_048_576, "head of an HTTP request"),
         count("token-bytes", \.tokenBytes, 512...65_536, "a client's token"),
         count("body-bytes", \.bodyBytes, 1024...67_108_864, "body of an HTTP request"),

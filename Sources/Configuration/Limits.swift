@@ -24,6 +24,10 @@ public struct Limits: Sendable, Equatable {
     /// Unsent bytes of a connection before it is closed with 1013. Also the answers that wait for
     /// the readers of one user, beyond which it gets no further ones.
     public var outboundBytes = 1_048_576
+    /// Bytes that a user's connections, or those of an address without a user, have sent of
+    /// messages and requests that are not complete. The first 16 KiB of each connection do not
+    /// count. The node accepts 64 times as many of all users.
+    public var unfinishedBytes = 4_194_304
     /// Unsent bytes of a connection before typing and presence events are dropped.
     public var ephemeralBytes = 65_536
     /// Concurrent clients of the node.
@@ -54,7 +58,7 @@ public struct Limits: Sendable, Equatable {
     /// How long an HTTP connection may be idle between two requests. Load balancers close theirs
     /// after 60 seconds; a node that closes first races with their next request, which then fails.
     public var httpIdle: Duration = .seconds(75)
-    /// The time for the body of an HTTP request.
+    /// The time for the body of an HTTP request, and for a WebSocket message of several frames.
     public var body: Duration = .seconds(30)
     /// The head of an HTTP request.
     public var headerBytes = 16_384

@@ -138,6 +138,11 @@ public enum SessionStep: Sendable {
     /// Query the store for lists and numbers. The gateway reads nothing more from the client until
     /// the answer arrives. For `StoreReading` sessions.
     indirect case fetch(StoreRequest, RequestTag)
+    /// A further `readPage` or `fetch` for the answer to one request. It counts as a page of a
+    /// replay of the user: if these have cost too much, it waits.
+    ///
+    /// - Parameter bytes: those of the page before.
+    indirect case readFurther(SessionStep, after: Int)
     /// Verify a new token.
     case authenticate(String)
     /// Send this text to the same dialect on all other nodes. Delivery is not guaranteed. For

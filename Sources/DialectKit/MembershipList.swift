@@ -58,11 +58,11 @@ extension SessionSteps {
         of user: UserID, in tenant: ByteString, after cursor: ByteString?, unreadLimit: Int = 0,
         _ tag: RequestTag
     ) {
-        self.append(
-            .fetch(
-                .memberships(
-                    of: user, tenant: tenant, after: cursor, limit: StoreRequest.listLimit,
-                    unreadLimit: unreadLimit),
-                tag))
+        let step = SessionStep.fetch(
+            .memberships(
+                of: user, tenant: tenant, after: cursor, limit: StoreRequest.listLimit,
+                unreadLimit: unreadLimit),
+            tag)
+        self.append(cursor == nil ? step : .readFurther(step, after: 0))
     }
 }

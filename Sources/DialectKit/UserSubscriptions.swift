@@ -16,10 +16,12 @@ public struct UserSubscriptions: Sendable {
     public private(set) var subscribed: Set<ByteString> = []
     /// Conversations whose `enter` step has no answer yet.
     private var awaitingEntry: Set<ByteString> = []
-    private var listedCount = 0
+    /// The user's conversations in the pages of the list that have arrived, by the time of their
+    /// newest activity: at most `limit`.
+    private var newest: [PageCursor] = []
 
     /// The maximum number of conversations of the user, and of the token, that a connection enters
-    /// automatically. The client must name any others.
+    /// automatically: those of the user with the newest activity. The client must name any others.
     public static let limit = 1000
     /// Tags of this kind and above belong to this type and not to the session.
     public static let firstTagKind: UInt8 = 0xF0
@@ -142,12 +144,21 @@ public struct UserSubscriptions: Sendable {
                 .close(1013, "the conversations cannot be listed at the moment; try again"))
             return true
         }
-        for membership in page.memberships where !membership.key.isInbox {
-            guard self.listedCount < Self.limit else { return true }
-            self.listedCount += 1
-            self.enter(membership.key.id, into: &steps)
+        self.newest += page.memberships.filter { !$0.key.isInbox }.map {
+            PageCursor(time: $0.record.updatedAt, id: $0.key.id)
         }
-        if let next = page.next { self.fetchMemberships(after: next, into: &steps) }
+        if self.newest.count > Self.limit {
+            // The order of the pages has no meaning.
+            self.newest.sort(by: >)
+            self.newest.removeLast(self.newest.count - Self.limit)
+        }
+        if let next = page.next {
+            self.fetchMemberships(after: next, into: &steps)
+        } else {
+            for conversation in exchange(&self.newest, with: []) {
+                self.enter(conversation.id, into: &steps)
+            }
+        }
         return true
     }
 

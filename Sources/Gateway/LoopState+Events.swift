@@ -84,6 +84,10 @@ extension LoopState {
             self.bridge.tokenExpired(connection, webSocket)
         } else if webSocket.isDrainDue(at: now) {
             self.closeForDrain(connection, webSocket)
+        } else if let input = connection.unfinishedInput, input.messageDeadline != 0,
+            input.messageDeadline <= now
+        {
+            self.unfinishedMessageExpired(connection, webSocket, input)
         } else {
             self.bridge.updateRate(of: webSocket, connection)
             self.bridge.wakeIfDue(connection, webSocket)

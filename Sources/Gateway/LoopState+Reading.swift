@@ -45,6 +45,7 @@ extension LoopState {
         case .closeWhenSent: return  // The peer may be gone, but frames are still unsent.
         case .lingering: return self.pool.discardInput(connection, into: self.readBuffer)
         }
+        defer { self.countUnfinishedInput(connection) }
         // OpenSSL buffers input that the kernel no longer reports as readable. Therefore the loop
         // reads until OpenSSL has none, within a limit.
         let isTLS = connection.tls != nil
@@ -97,6 +98,7 @@ extension LoopState {
             var unread: [UInt8] = []
             swap(&unread, &connection.unread)
             unread.withUnsafeMutableBytes { self.consume(connection, $0) }
+            self.countUnfinishedInput(connection)
         }
         if connection.isConnected, connection.tls != nil {
             self.pool.rereadQueue.append(connection)
@@ -183,6 +185,7 @@ extension LoopState {
         _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
+        connection.unfinishedInput?.messageDeadline = 0
         guard !webSocket.hasSentClose else { return }
         if webSocket.content != .frames {
             return self.receivedPacket(connection, webSocket, kind, bytes)

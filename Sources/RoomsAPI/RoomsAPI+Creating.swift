@@ -74,6 +74,13 @@ extension RoomsAPI {
     ) async throws(HTTPError) -> HTTPResponse {
         switch try await self.submit(.update(update, by: principal), in: id, of: caller) {
         case .described(let description):
+            guard await self.mayRead(id, caller) else {
+                return Self.response { text in
+                    text.append(#","conversation":"#)
+                    text.append(propertiesOf: description.record, inRoom: id)
+                    text.append("}")
+                }
+            }
             let lastMessage = try await self.lastMessage(of: description, in: id, for: caller)
             return Self.response { text in
                 text.append(#","conversation":"#)

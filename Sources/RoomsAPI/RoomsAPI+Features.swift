@@ -29,7 +29,7 @@ extension RoomsAPI {
         switch try await self.submit(command, in: id, of: caller) {
         case .amended(let message):
             guard await self.maySeeChanges(of: id, caller) else {
-                return Self.response(toUnseen: message)
+                return Self.response { $0.append(unseen: message) }
             }
             return Self.response { text in
                 text.append(",")

@@ -18,13 +18,28 @@ extension RoomsAPI {
     private struct ListEntry: Sendable {
         let cursor: PageCursor
         /// Nil for a user that is no member.
-        let membership: ListedMembership?
+        let membership: OwnMembership?
 
         var id: ByteString { self.cursor.id }
 
-        init(cursor: PageCursor, membership: ListedMembership? = nil) {
+        init(cursor: PageCursor, membership: OwnMembership? = nil) {
             self.cursor = cursor
             self.membership = membership
+        }
+    }
+
+    /// What an item shows of a membership. A user may have very many.
+    fileprivate struct OwnMembership: Sendable {
+        let isEnded: Bool
+        let unreadCount: Int
+        let unreadMentionCount: Int
+        let readCursor: SequenceNumber
+
+        init(_ membership: ListedMembership) {
+            self.isEnded = membership.record.endedAt != nil
+            self.unreadCount = membership.unreadCount
+            self.unreadMentionCount = membership.unreadMentionCount
+            self.readCursor = membership.member.readCursor
         }
     }
 
@@ -68,8 +83,7 @@ extension RoomsAPI {
         }
     }
 
-    /// The conversations in which the user of a token is a member, in the order of the list; those
-    /// with the newest activity, if there are very many.
+    /// All conversations in which the user of a token is a member, in the order of the list.
     private func ownEntries(_ query: ListQuery, _ caller: RoomsCaller) async throws(HTTPError)
         -> [ListEntry]
     {
@@ -77,24 +91,26 @@ extension RoomsAPI {
             if query.isOwn { _ = try caller.provenPrincipal() }
             return []
         }
-        var list = MembershipList()
+        var entries: [ListEntry] = []
         var cursor: ByteString?
         repeat {
-            let request = StoreRequest.memberships(
-                of: caller.viewer.person.id, tenant: caller.tenant, after: cursor,
-                limit: StoreRequest.listLimit, unreadLimit: Self.unreadLimit)
-            guard case .memberships(var page) = try await self.read(request) else {
-                throw .chatUnavailable
+            let page = try await self.readMemberships(
+                of: caller.viewer.person.id, after: cursor, unreadLimit: Self.unreadLimit,
+                for: caller)
+            for membership in page.memberships
+            where !membership.key.isInbox
+                && (query.includesEnded || membership.record.endedAt == nil)
+            {
+                let record = membership.record
+                let time = query.isOwn ? record.updatedAt : record.createdAt
+                entries.append(
+                    ListEntry(
+                        cursor: PageCursor(time: time, id: membership.key.id),
+                        membership: OwnMembership(membership)))
             }
-            // The owners have the last messages. These would need much memory together.
-            for index in page.memberships.indices { page.memberships[index].lastMessage = nil }
-            list.add(page) { query.includesEnded || $0.record.endedAt == nil }
             cursor = page.next
         } while cursor != nil
-        return list.memberships.map {
-            let time = query.isOwn ? $0.record.updatedAt : $0.record.createdAt
-            return ListEntry(cursor: PageCursor(time: time, id: $0.key.id), membership: $0)
-        }.sorted { $1.cursor < $0.cursor }
+        return entries.sorted { $1.cursor < $0.cursor }
     }
 
     private func ownPage(_ own: [ListEntry], _ query: ListQuery, _ caller: RoomsCaller)
@@ -185,9 +201,10 @@ extension RoomsAPI {
         -> ListedConversation?
     {
         let isMember = entry.membership != nil
-        let mayBeEnded = entry.membership?.record.endedAt != nil
+        let mayBeEnded = entry.membership?.isEnded == true
         let query = ChatCommand.describe(
-            by: caller.viewer, readAccess: isMember ? .membersOnly : .anyoneIfOpen)
+            by: caller.viewer, readAccess: isMember ? .membersOnly : .anyoneIfOpen,
+            members: .shown(limit: Self.participantLimit))
         switch try await self.submit(query, in: entry.id, of: caller) {
         case .described(let description)
         where isMember && (mayBeEnded || description.record.endedAt == nil)
@@ -205,12 +222,12 @@ extension RoomsAPI {
 extension ByteBuffer {
     /// Appends what the user has not read, each with a leading comma; nothing for a user that is no
     /// member.
-    fileprivate mutating func append(unreadOf membership: ListedMembership?) {
+    fileprivate mutating func append(unreadOf membership: RoomsAPI.OwnMembership?) {
         self.append(#","unread_count":"#)
         self.append(decimal: membership?.unreadCount ?? 0)
         self.append(#","unread_mentions":"#)
         self.append(decimal: membership?.unreadMentionCount ?? 0)
         self.append(#","last_read_id":"#)
-        self.append(messageID: membership?.member.readCursor ?? 0, as: .string)
+        self.append(messageID: membership?.readCursor ?? 0, as: .string)
     }
 }

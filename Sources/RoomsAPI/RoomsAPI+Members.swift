@@ -80,7 +80,10 @@ extension RoomsAPI {
     {
         let principal = try caller.provenPrincipal()
         let details: ConversationDetails
-        switch try await self.submit(.describe(by: principal), in: id, of: caller) {
+        // With one member more, which tells whether another page follows.
+        let command = ChatCommand.describe(
+            by: principal, members: .page(after: query.after, limit: query.limit + 1))
+        switch try await self.submit(command, in: id, of: caller) {
         case .described(let found): details = found
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError

@@ -49,9 +49,18 @@ extension RoomsAPI {
         }
         switch answer {
         case .posted(let posted, let isRepeat)?:
+            // A repeat has the present text, and a reply that of another message.
+            let isAsSent =
+                !isRepeat && posted.body.content == message.content
+                && posted.body.annotations?.reply == nil
+            let isSeen = isAsSent ? true : await self.maySeeChanges(of: id, caller)
             return Self.response(isRepeat ? .ok : .created) { text in
-                text.append(#","message":"#)
-                text.append(message: posted, inRoom: id)
+                if isSeen {
+                    text.append(#","message":"#)
+                    text.append(message: posted, inRoom: id)
+                } else {
+                    text.append(unseen: posted)
+                }
                 guard let localID = message.clientMessageID?.displayID else { return }
                 text.append(#","local_id":"#)
                 text.append(jsonString: localID)
@@ -96,7 +105,7 @@ extension RoomsAPI {
         switch try await self.submit(command, in: id, of: caller) {
         case .amended(let message):
             guard await self.maySeeChanges(of: id, caller) else {
-                return Self.response(toUnseen: message)
+                return Self.response { $0.append(unseen: message) }
             }
             return Self.response { text in
                 text.append(#","message":"#)
@@ -111,16 +120,21 @@ extension RoomsAPI {
     /// conversations that it may not read.
     func maySeeChanges(of id: ByteString, _ caller: RoomsCaller) async -> Bool {
         guard caller.identity?.isAdmin == true else { return true }
-        return (try? await self.describe(id, for: caller.viewer, caller)) != nil
+        return await self.mayRead(id, caller)
     }
 
-    static func response(toUnseen message: Message) -> HTTPResponse {
-        self.response { text in
-            text.append(#","message_id":""#)
-            text.append(decimal: message.sequence)
-            text.append(#"","rev":"#)
-            text.append(decimal: message.revision)
-        }
+    func mayRead(_ id: ByteString, _ caller: RoomsCaller) async -> Bool {
+        (try? await self.describe(id, .none, for: caller.viewer, caller)) != nil
+    }
+}
+
+extension ByteBuffer {
+    /// Appends the number of a message that the caller may not read, with a leading comma.
+    mutating func append(unseen message: Message) {
+        self.append(#","message_id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","rev":"#)
+        self.append(decimal: message.revision)
     }
 }
 

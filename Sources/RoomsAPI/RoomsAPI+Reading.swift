@@ -55,7 +55,7 @@ extension RoomsAPI {
     func readMessages(_ query: MessagesQuery, of id: ByteString, for caller: RoomsCaller)
         async throws(HTTPError) -> HTTPResponse
     {
-        _ = try await self.describe(id, for: caller.viewer, caller)
+        _ = try await self.describe(id, .none, for: caller.viewer, caller)
         let key = ConversationKey(tenant: caller.tenant, id: id)
         let limit = PageLimit(messages: query.limit, bytes: caller.pageBytes)
         let request: StoreRequest =
@@ -87,7 +87,7 @@ extension RoomsAPI {
             // Checked first: an ended conversation may be entered to read it, but not joined.
             let description = try await self.describe(id, for: principal, caller)
             guard description.record.endedAt == nil else { throw HTTPError(.conversationEnded) }
-            let isKnown = description.members.contains { $0.user.looksLike(principal.person.id) }
+            let isKnown = description.viewer != nil
             if caller.identity == nil, isKnown {
                 return try await self.joinLater(id, principal.person, description, caller)
             }
@@ -104,10 +104,8 @@ extension RoomsAPI {
         }
         let description = try await self.describe(id, for: principal, caller)
         // Another request may have removed the member in the meantime.
-        guard let member = description.members.first(where: { $0.user == principal.person.id })
-        else {
-            throw HTTPError(.notAMember)
-        }
+        guard let member = description.viewer, member.user == principal.person.id
+        else { throw HTTPError(.notAMember) }
         let token = try self.guestToken(
             for: principal.person, in: id, as: caller.isCreator(of: id) ? .creator : .member)
         return try await self.joinAnswer(
@@ -146,14 +144,14 @@ extension RoomsAPI {
 
     /// Everybody who has the link may read an open conversation. A closed one is readable for the
     /// bearer of a token that lists it.
-    func describe(_ id: ByteString, for principal: Principal, _ caller: RoomsCaller)
-        async throws(HTTPError) -> ConversationDetails
-    {
-        switch try await self.submit(
-            .describe(by: principal, readAccess: caller.grants(id) ? .anyone : .anyoneIfOpen),
-            in: id,
-            of: caller)
-        {
+    func describe(
+        _ id: ByteString, _ members: MemberSelection = .shown, for principal: Principal,
+        _ caller: RoomsCaller
+    ) async throws(HTTPError) -> ConversationDetails {
+        let command = ChatCommand.describe(
+            by: principal, readAccess: caller.grants(id) ? .anyone : .anyoneIfOpen,
+            members: members)
+        switch try await self.submit(command, in: id, of: caller) {
         case .described(let description): return description
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError

@@ -42,7 +42,7 @@ extension RoomsAPI {
         _ words: SearchQuery, _ query: MessagesQuery, in id: ByteString, for caller: RoomsCaller,
         _ permit: SearchPermit
     ) async throws(HTTPError) -> HTTPResponse {
-        _ = try await self.describe(id, for: caller.viewer, caller)
+        _ = try await self.describe(id, .none, for: caller.viewer, caller)
         let key = ConversationKey(tenant: caller.tenant, id: id)
         let request = StoreRequest.search(
             key, words, before: query.before, limit: query.limit, permit: permit)
@@ -65,9 +65,8 @@ extension RoomsAPI {
         }
     }
 
-    /// How long a search of all conversations of a user lasts, and how many it searches at most.
+    /// How long a search of all conversations of a user lasts.
     private static let searchTime = Duration.seconds(1)
-    private static let searchedConversations = 1000
 
     /// Searches the caller's conversations one after the other, those with the newest activity
     /// first. If the time ends before the last one has answered, the answer is incomplete and says
@@ -132,27 +131,24 @@ extension RoomsAPI {
     private func memberships(of principal: Principal, _ caller: RoomsCaller)
         async throws(HTTPError) -> (ArraySlice<ListedMembership>, isIncomplete: Bool)
     {
-        var memberships: [ListedMembership] = []
+        var list = MembershipList()
+        var count = 0
         var cursor: ByteString?
         repeat {
-            let request = StoreRequest.memberships(
-                of: principal.person.id, tenant: caller.tenant, after: cursor,
-                limit: StoreRequest.listLimit, unreadLimit: 0)
-            guard case .memberships(let page) = try await self.read(request) else {
-                throw .chatUnavailable
-            }
-            memberships += page.memberships.filter { !$0.key.isInbox }
+            let page = try await self.readMemberships(
+                of: principal.person.id, after: cursor, unreadLimit: 0, for: caller)
+            list.add(page)
+            count += page.memberships.count { !$0.key.isInbox }
             cursor = page.next
-        } while cursor != nil && memberships.count < Self.searchedConversations
-        memberships.sort { $1.record.updatedAt < $0.record.updatedAt }
-        return (memberships[...], cursor != nil)
+        } while cursor != nil
+        return (list.memberships[...], count > list.memberships.count)
     }
 
     private func mayRead(_ id: ByteString, _ principal: Principal, _ caller: RoomsCaller)
         async throws(HTTPError) -> Bool
     {
         if case .described? = try await self.answer(
-            to: .describe(by: principal), in: id, of: caller)
+            to: .describe(by: principal, members: .none), in: id, of: caller)
         {
             true
         } else {

@@ -240,6 +240,21 @@ public final class RoomsAPI: RequestHandler {
         return answer
     }
 
+    /// Reads a page of the conversations in which the caller is a member. Pages after the first one
+    /// come at the rate of replays.
+    func readMemberships(
+        of user: UserID, after cursor: ByteString?, unreadLimit: Int, for caller: RoomsCaller
+    ) async throws(HTTPError) -> MembershipPage {
+        if cursor != nil { await self.port?.awaitFurtherRead(by: caller.limitKey) }
+        let request = StoreRequest.memberships(
+            of: user, tenant: caller.tenant, after: cursor, limit: StoreRequest.listLimit,
+            unreadLimit: unreadLimit)
+        guard case .memberships(let page) = try await self.read(request) else {
+            throw .chatUnavailable
+        }
+        return page
+    }
+
     /// Creates a guest token for a conversation that the user is in; nil for bearers of other
     /// tokens.
     func guestToken(for person: Person, in id: ByteString, as role: GuestRole) throws(HTTPError)

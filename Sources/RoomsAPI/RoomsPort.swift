@@ -14,6 +14,8 @@ public protocol RoomsPort: AnyObject, Sendable {
     func ban(of user: UserID, in tenant: ByteString) -> Ban?
     func beginSearch(for searcher: LimitKey) throws(SearchRefusal) -> SearchPermit
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer?
+    /// Returns when the client may read a further page for the answer to one request.
+    func awaitFurtherRead(by client: LimitKey) async
 }
 
 extension Gateway: RoomsPort {}

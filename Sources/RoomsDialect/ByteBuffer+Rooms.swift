@@ -16,18 +16,15 @@ extension ByteBuffer {
     ///   - fields: writes further fields, each with a leading comma.
     public mutating func append(
         room id: ByteString, _ details: ConversationDetails, messageCount: SequenceNumber,
-        lastMessage: Message?, participantLimit: Int = Self.participantLimit,
+        lastMessage: Message?, participantLimit: Int = MemberSelection.limit,
         participantBytes: Int = .max,
         _ fields: (inout ByteBuffer) -> Void = { _ in }
     ) {
         self.append(propertiesOf: details.record, inRoom: id)
-        let participants = details.participants
         self.append(#","participants":"#)
-        self.append(
-            participants: participants, online: details.online, limit: participantLimit,
-            within: participantBytes)
+        self.append(participantsOf: details, limit: participantLimit, within: participantBytes)
         self.append(#","participant_count":"#)
-        self.append(decimal: participants.count)
+        self.append(decimal: details.participantCount)
         self.append(#","message_count":"#)
         self.append(decimal: messageCount)
         fields(&self)
@@ -42,7 +39,7 @@ extension ByteBuffer {
 
     /// Appends the beginning of a conversation's object: the fields that do not depend on messages
     /// and members.
-    mutating func append(propertiesOf record: ConversationRecord, inRoom id: ByteString) {
+    public mutating func append(propertiesOf record: ConversationRecord, inRoom id: ByteString) {
         self.append(#"{"room_id":"#)
         self.append(jsonString: id)
         self.append(#","title":"#)
@@ -82,26 +79,13 @@ extension ByteBuffer {
         self.append(receipts: receipts, id: \.name)
     }
 
-    /// The maximum number of participants per conversation, so that a list of a hundred
-    /// conversations stays readable.
-    public static var participantLimit: Int { 1000 }
-
-    /// Appends an array in the order of joining. If there are more participants than the limit,
-    /// those who are online come first.
-    public mutating func append(
-        participants: [Member], online: Set<UserID>, limit: Int = Self.participantLimit,
-        within bytes: Int = .max
+    /// Appends an array of the selected members.
+    mutating func append(
+        participantsOf details: ConversationDetails, limit: Int = MemberSelection.limit,
+        within bytes: Int
     ) {
-        var visible = participants[...]
-        if participants.count > limit {
-            let (present, absent) = (
-                participants.filter { online.contains($0.user) },
-                participants.filter { !online.contains($0.user) }
-            )
-            visible = (present + absent).prefix(limit)
-        }
-        self.append(array: visible, within: bytes) {
-            $0.append(participant: $1, isOnline: online.contains($1.user))
+        self.append(array: details.members.prefix(limit), within: bytes) {
+            $0.append(participant: $1, isOnline: details.online.contains($1.user))
         }
     }
 

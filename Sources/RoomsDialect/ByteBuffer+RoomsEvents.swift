@@ -104,20 +104,21 @@ extension ByteBuffer {
         self.append("}")
     }
 
+    /// Appends the fields of the room's state, up to the end of the object.
+    ///
     /// - Parameter head: the number of the newest message that the client has received with this
     ///   state.
     mutating func append(
         state description: ConversationDetails, inRoom room: ByteString, page: MessagePage,
-        head: SequenceNumber, for viewer: UserID?, within bytes: Int, isAck: Bool = false
+        head: SequenceNumber, for viewer: UserID?, within bytes: Int
     ) {
         let start = self.count
-        self.append(isAck ? #"{"ok":true,"conversation":"# : #"{"conversation":"#)
+        self.append(#""conversation":"#)
         self.append(
             room: room, description, messageCount: head, lastMessage: page.messages.last,
             participantBytes: bytes / 4)
         self.append(#","participants":"#)
-        self.append(
-            participants: description.participants, online: description.online, within: bytes / 4)
+        self.append(participantsOf: description, within: bytes / 4)
         self.append(#","messages":"#)
         let count = self.append(
             messages: page.messages, inRoom: room, on: page, for: viewer, keepsLast: true,

@@ -181,21 +181,22 @@ extension RoomsSession {
         var page = page
         page.messages = messages
         if excess > 0 { page.hasMore = true }
-        let bytes = steps.limits.pagedMessageBytes
+        var state = ByteBuffer()
+        state.append(
+            state: description, inRoom: room, page: page, head: through, for: self.me?.person.id,
+            within: steps.limits.pagedMessageBytes)
         for ackID in pendingJoin.ackIDs {
             steps.reply {
                 $0.append(roomsAck: ackID) {
-                    $0.append(
-                        state: description, inRoom: room, page: page, head: through,
-                        for: self.me?.person.id, within: bytes, isAck: true)
+                    $0.append(#"{"ok":true,"#)
+                    $0.append(contentsOf: state.bytes)
                 }
             }
         }
         steps.reply {
             $0.append(roomsEvent: "conversation_state") {
-                $0.append(
-                    state: description, inRoom: room, page: page, head: through,
-                    for: self.me?.person.id, within: bytes)
+                $0.append("{")
+                $0.append(contentsOf: state.bytes)
             }
         }
         self.sendOffset(into: &steps)

@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import DialectKit
+import DialectTestSupport
 import Identity
 import Testing
 
@@ -22,7 +23,7 @@ struct AgentsGuestTests {
             path: path, query: [("channel_id", "c")], credentials: .bearer(identity),
             now: Timestamp(milliseconds: 0))
         guard
-            case .awaitingAnswer(.describe(let principal, let access), _, let then)? =
+            case .awaitingAnswer(.describe(let principal, let access, .none), _, let then)? =
                 AgentsDialect().open(request)
         else {
             Issue.record("the node does not look the channel up")
@@ -34,5 +35,23 @@ struct AgentsGuestTests {
             return
         }
         #expect(status == 403)
+    }
+
+    @Test("writes to its channel, and to no inbox")
+    func inboxes() {
+        let guest = Identity(
+            user: "ann", agent: "guest:ann", grants: .listed(["c"]), guest: .member,
+            guestKey: "q8Zt-m_R")
+        var probe = SessionProbe(
+            HostedSession(AgentsSession(identity: guest, channel: "c", from: nil)))
+        #expect(
+            probe.send(#"{"type":"message","to":"bob","content":"x"}"#) == [
+                #"""
+                {"type":"ERROR","error":"to: a guest writes only to its channel",\#
+                "outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}
+                """#
+            ])
+        let sent = probe.send(#"{"type":"message","content":"x"}"#)
+        #expect(sent.count == 1 && sent.first?.hasPrefix("post ") == true, "\(sent)")
     }
 }

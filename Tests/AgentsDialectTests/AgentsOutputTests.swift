@@ -170,8 +170,8 @@ struct AgentsOutputTests {
             (Self.path("tenant", "agent-1", "d"), nil, .membersOnly),
         ] as [([String], String?, ReadAccess)] {
             guard
-                case .awaitingAnswer(.describe(let principal, let access), let key, let then) =
-                    Self.open(
+                case .awaitingAnswer(
+                    .describe(let principal, let access, .none), let key, let then) = Self.open(
                         path: path, query.map { [("channel_id", $0)] } ?? [])
             else { throw MissingSession() }
             #expect(

@@ -64,6 +64,22 @@ struct FullConversationTests {
         #expect(fixture.memberIDs == [self.proven.id, cid.id, dan.id])
     }
 
+    @Test("gives no rights back to a guest that created and left it, and whose place it takes")
+    func formerCreator() {
+        var limits = ChatLimits()
+        limits.membersPerConversation = 2
+        var fixture = ConversationFixture(of: [self.proven, cid], open: true, limits)
+        _ = fixture.leave(self.proven)
+        #expect(fixture.join(self.proven).contains("answer: joined"))
+        #expect(fixture.joinAndSubscribe(dan).contains("event: left anonymous alice"))
+        #expect(fixture.memberIDs == [cid.id, dan.id])
+        let refusal = refused(.notAllowed("the creator of a conversation or an admin"))
+        for _ in 0..<2 {
+            #expect(fixture.end(by: self.proven) == [refusal])
+            fixture.changeOwner()
+        }
+    }
+
     @Test("takes no place of a user, nor of a guest that is present or was a moment ago")
     func present() {
         var fixture = self.full()

@@ -24,7 +24,7 @@ struct MemberTableTests {
     func oracle(people: Int, seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var table = MemberTable()
-        var expected: [(user: UserID, isMember: Bool)] = []
+        var expected: [(user: UserID, isMember: Bool, isRemoved: Bool)] = []
         for _ in 0..<500 {
             let member = Self.member(random.number(1...people))
             let known = expected.firstIndex { $0.user == member.user }
@@ -33,17 +33,21 @@ struct MemberTableTests {
                 let number = table.insert(member, isMember: isMember)
                 #expect(Int(number) == known ?? expected.count, "the number never changes")
                 if let known {
-                    expected[known].isMember = isMember
+                    (expected[known].isMember, expected[known].isRemoved) = (isMember, false)
                 } else {
-                    expected.append((member.user, isMember))
+                    expected.append((member.user, isMember, false))
                 }
             } else if let known {
-                table.remove(UInt32(known), rememberedAs: nil)
-                expected[known].isMember = false
+                let isRemoved = random.happens(perMille: 500)
+                table.remove(UInt32(known), rememberedAs: isRemoved ? .removed : nil)
+                if expected[known].isMember {
+                    (expected[known].isMember, expected[known].isRemoved) = (false, isRemoved)
+                }
             }
             #expect(table.count == expected.count)
             #expect(table.members.map(\.user) == expected.filter(\.isMember).map(\.user))
             #expect(table.memberCount == expected.filter(\.isMember).count)
+            #expect(table.removedCount == expected.filter(\.isRemoved).count)
             let user = Self.member(random.number(1...people)).user
             let index = expected.firstIndex { $0.user == user }
             #expect(table.number(of: user) == index.map(UInt32.init))

@@ -113,6 +113,48 @@ struct RemovedUserTests {
         #expect(fixture.join(bob).contains("event: joined bob"))
     }
 
+    @Test("is remembered, also if it is the creator, however many users have left before")
+    func manyFormerMembers() {
+        var limits = ChatLimits()
+        limits.membersPerConversation = 3
+        var fixture = ConversationFixture(of: [ann, bob], open: true, limits)
+        for number in 0..<4 {
+            let name = ByteString("u\(number)")
+            let other = Person(id: UserID(tokenSubject: name), name: name)
+            #expect(fixture.join(other).contains("answer: joined"))
+            #expect(fixture.leave(other).count == 1)
+        }
+        #expect(fixture.remove(bob, by: ann) == ["event: left bob"])
+        #expect(fixture.remove(ann, by: dan, admin: true) == ["event: left ann"])
+        let refusal = refused(.notAllowed("the creator of a conversation or an admin"))
+        for _ in 0..<2 {
+            #expect(fixture.join(bob) == [refused(.wasRemoved)])
+            #expect(fixture.update(by: ann) { $0.joinPolicy = .closed } == [refusal])
+            #expect(fixture.add(ann, by: ann) == [refusal])
+            fixture.changeOwner()
+        }
+    }
+
+    @Test("is never forgotten: with the most removed users, a conversation gets no further members")
+    func mostRemovedUsers() {
+        var limits = ChatLimits()
+        limits.membersPerConversation = 2
+        var fixture = ConversationFixture(of: [ann, bob], open: true, limits)
+        _ = fixture.remove(bob, by: ann)
+        #expect(fixture.join(cid).contains("answer: joined"))
+        _ = fixture.remove(cid, by: ann)
+        for _ in 0..<2 {
+            #expect(fixture.join(dan) == [refused(.tooManyMembers(limit: 2))])
+            #expect(fixture.add(dan, by: ann) == [refused(.tooManyMembers(limit: 2))])
+            fixture.changeOwner()
+        }
+        // The way out is to add one of them again.
+        #expect(fixture.add(bob, by: ann).contains("answer: joined"))
+        #expect(fixture.leave(bob) == ["event: left bob"])
+        #expect(fixture.join(cid) == [refused(.wasRemoved)])
+        #expect(fixture.join(dan).contains("answer: joined"))
+    }
+
     @Test("may enter by a token that lists the conversation, but not by the token of a guest")
     func tokens() {
         let guest = Person(id: UserID(anonymous: "eve"), name: "Eve")

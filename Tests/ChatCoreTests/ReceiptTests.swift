@@ -88,7 +88,30 @@ struct ReceiptTests {
         var fixture = Self.fixture()
         _ = fixture.read(2, by: bob)
         #expect(fixture.read(2, by: cid) == ["event: cid read 2", "answer: read"])
-        #expect(fixture.read(1, by: bob) == ["event: bob read 1", "answer: read"])
+        #expect(fixture.read(1, by: bob) == ["answer: read"])
+    }
+
+    @Test("of a read that moves no position cause no event and no write, however often it comes")
+    func unmoved() {
+        var fixture = Self.fixture()
+        _ = fixture.read(3, by: bob)
+        fixture.clearStoreRequests()
+        for _ in 0..<3 {
+            #expect(fixture.read(3, 3, 1, by: bob) == ["answer: read"])
+            #expect(fixture.submit(.readThrough(2, by: bob.id), request: 7) == ["answer 7: read"])
+        }
+        #expect(fixture.storeRequests == [])
+    }
+
+    @Test("of a read list each message once, and only the newest 100 that it names")
+    func repeatedIDs() {
+        var fixture = Self.fixture(messages: 150)
+        let named = Array(repeating: Array(1...150), count: 40).flatMap(\.self)
+        let listed = (51...150).map(String.init).joined(separator: ",")
+        #expect(
+            fixture.submit(.read(named, by: bob.id), request: 7).first
+                == "event: bob read \(listed)")
+        #expect(fixture.read(151, 151, 0, by: bob) == ["answer: read, unknown 0,151"])
     }
 
     @Test("of missing messages list these for the reader, and cause no event")

@@ -72,6 +72,40 @@ struct SendRateTests {
             !fixture.submit(.readThrough(1, by: self.ann.id)).contains { $0.contains("refused") })
     }
 
+    @Test("counts each KiB of stored text that an event repeats, and waits after it")
+    func repeatedText() {
+        var fixture = ConversationFixture(of: [self.ann], Self.limits(burst: 40))
+        let body = MessageBody(
+            author: self.ann, clientMessageID: nil,
+            content: String(repeating: "\u{1}", count: 10 * 1024),
+            metadata: Array(repeating: UInt8(ascii: " "), count: 5 * 1024))
+        _ = fixture.submit(.post(body))
+        // Each costs 1 and 15 more.
+        let principal = Principal(person: self.ann, isAdmin: false)
+        let (pin, unpin) = (ChatCommand.pin(1, by: principal), ChatCommand.unpin(1, by: principal))
+        func isRefused(_ command: ChatCommand) -> Bool {
+            fixture.submit(command).contains { $0.hasSuffix("refused, rate limited") }
+        }
+        #expect([pin, unpin, pin].map { isRefused($0) } == [false, false, false])
+        #expect(isRefused(unpin))
+        #expect(!self.post("later", by: self.ann, in: &fixture), "it is 9 below zero")
+        _ = fixture.advance(by: .seconds(5))
+        #expect(self.post("later", by: self.ann, in: &fixture))
+        #expect(!isRefused(.typing(true, by: self.ann)))
+        _ = fixture.advance(by: .seconds(60))
+        // An edit repeats the metadata only: 1 and 5 more.
+        let edit = ChatCommand.edit(1, content: "x", by: principal)
+        #expect((0..<8).count { _ in !isRefused(edit) } == 7)
+        _ = fixture.advance(by: .seconds(60))
+        // A change of the title costs 1 and 3 more.
+        let updates = (0..<12).map { number in
+            fixture.update(by: self.ann) {
+                $0.title = "\(number)" + String(repeating: "x", count: 3 * 1024)
+            }
+        }
+        #expect(updates.count { !$0.contains { $0.hasSuffix("refused, rate limited") } } == 10)
+    }
+
     @Test("neither counts a repeated send nor refuses a retry, which was admitted before")
     func repeats() {
         var fixture = ConversationFixture(of: [self.ann], Self.limits())

@@ -216,7 +216,8 @@ extension Simulation {
     /// Often the bytes end the page, and not the number of messages.
     private func pageLimit(_ messages: Int) -> PageLimit {
         PageLimit(
-            messages: self.random.number(1...messages), bytes: self.random.number(1...500))
+            messages: self.random.number(1...messages),
+            bytes: self.random.number(1...(25 * messages)))
     }
 
     /// Sends the client's last message. It must be answered, and delivered to all subscribers.
@@ -240,7 +241,7 @@ extension Simulation {
         }
         let context = self.addRequest(.replay, of: client)
         self.loops[client.loop].chat.readPage(
-            client.conversation, .after(through), limit: self.pageLimit(60), context: context)
+            client.conversation, .after(through), limit: self.pageLimit(200), context: context)
         self.scheduleTurn(client.loop)
     }
 }

@@ -37,14 +37,30 @@ extension ChatsJobTests {
     func pages() {
         var probe = SessionProbe.chats()
         Self.requestMessages("", of: &probe)
-        #expect(probe.page(Self.page(4...6)) == ["read before(4) limit 200 in tenant/5"])
-        #expect(probe.page(Self.page(2...3)) == ["read before(2) limit 200 in tenant/5"])
+        #expect(
+            probe.page(Self.page(4...6)) == ["read before(4) limit 200 in tenant/5, after 3 bytes"])
+        #expect(
+            probe.page(Self.page(2...3)) == ["read before(2) limit 200 in tenant/5, after 2 bytes"])
         #expect(Self.ids(probe.page(Self.page(1...1))) == [1, 2, 3, 4, 5, 6])
         Self.requestMessages("", of: &probe)
         #expect(
             probe.page(nil)
                 == Self.error(
                     "the messages cannot be read at the moment; try again", "getChatMessages"))
+    }
+
+    @Test("examines 10,000 messages at most, and says how the client continues")
+    func examined() {
+        var probe = SessionProbe.chats()
+        Self.requestMessages(#","date_to":"1970-01-02""#, of: &probe)
+        var steps: [String] = []
+        var first = 30_000
+        repeat {
+            first -= 200
+            steps = probe.page(Self.page(first...first + 199))
+        } while steps.first?.hasPrefix("read before(\(first)) limit 200 in tenant/5") == true
+        #expect(first == 20_000)
+        #expect(steps == [#"{"type":"chatMessages","data":[],"next_before_id":20000}"#])
     }
 
     @Test(

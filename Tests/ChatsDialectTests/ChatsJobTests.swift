@@ -255,7 +255,7 @@ struct ChatsJobTests {
         first.next = "more"
         #expect(
             probe.storeAnswer(.memberships(first)) == [
-                "fetch conversations of 7 in tenant after more unread 1000"
+                "fetch conversations of 7 in tenant after more unread 1000, after 0 bytes"
             ])
         var second = MembershipPage()
         second.memberships = [Self.listed("room", at: 5)]
@@ -294,23 +294,6 @@ struct ChatsJobTests {
                 "last_message":null}]}
                 """#
             ])
-    }
-
-    @Test("shows one absent guest of a name")
-    func guests() {
-        var probe = SessionProbe.chats()
-        _ = probe.send(#"{"type":"getChatDetails","data":{"chatId":5}}"#)
-        let guests = ["q8Zt-m_R", "q8Zt-m_S"].map { (key: ByteString) in
-            Member(
-                user: UserID(guest: "bob", key: key, provenBy: .connection), name: "Bob",
-                role: .member, joinedAt: Timestamp(milliseconds: 1))
-        }
-        let record = ConversationRecord(
-            ConversationTemplate(origin: "chats", joinPolicy: .open), creator: nil,
-            createdAt: Timestamp(milliseconds: 1))
-        let answer = probe.answer(
-            .described(ConversationDetails(record: record, head: 0, members: guests, online: [])))
-        #expect(answer.joined().components(separatedBy: "guest:Bob").count == 2, "\(answer)")
     }
 
     @Test(

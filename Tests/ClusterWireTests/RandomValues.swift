@@ -171,7 +171,10 @@ struct RandomValues {
                     self.template(), title: self.text(), dialectData: ByteString(self.text()),
                     pinPolicy: self.happens() ? .members : .creator, creator: self.actor(),
                     members: self.list { $0.person() }))
-        default: .describe(by: self.actor(), readAccess: self.happens() ? .anyone : .membersOnly)
+        default:
+            .describe(
+                by: self.actor(), readAccess: self.happens() ? .anyone : .membersOnly,
+                members: self.memberSelection())
         }
     }
 
@@ -265,6 +268,14 @@ struct RandomValues {
             joinPolicy: self.happens() ? .open : .closed, isListed: self.happens())
     }
 
+    mutating func memberSelection() -> MemberSelection {
+        switch self.generator.next(below: 3) {
+        case 0: .shown(limit: self.count())
+        case 1: .shownWithReaders(limit: self.count())
+        default: .page(after: self.happens() ? self.user() : nil, limit: self.count())
+        }
+    }
+
     mutating func conversationDetails() -> ConversationDetails {
         var record = ConversationRecord(
             self.template(), title: self.text(),
@@ -279,6 +290,8 @@ struct RandomValues {
         for member in members where self.happens() { online.insert(member.user) }
         return ConversationDetails(
             record: record, head: self.count(), members: members, online: online,
+            participantCount: self.count(), viewer: self.happens() ? self.member() : nil,
+            readers: self.list { $0.member() },
             lastMessage: self.happens() ? self.message() : nil)
     }
 

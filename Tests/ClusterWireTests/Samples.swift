@@ -197,6 +197,11 @@ enum Samples {
         .end(by: Principal(person: .alice, isAdmin: false)),
         .describe(by: Principal(person: .alice, isAdmin: true)),
         .describe(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
+        .describe(
+            by: Principal(person: .alice, isAdmin: false),
+            members: .page(after: .anonymous, limit: 51)),
+        .describe(
+            by: Principal(person: .alice, isAdmin: false), members: .shownWithReaders(limit: 50)),
         .create(
             NewConversation(
                 .chats, creator: Principal(person: .alice, isAdmin: false), members: [])),

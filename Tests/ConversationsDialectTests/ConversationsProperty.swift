@@ -47,7 +47,7 @@ enum ConversationsProperty {
             case .readPage(_, _, let limit, _), .readThread(_, _, _, let limit, _):
                 asks = true
                 precondition((1...100).contains(limit), "a page of \(limit) messages")
-            case .enter, .unsubscribe, .fetch, .broadcast, .close:
+            case .enter, .unsubscribe, .fetch, .readFurther, .broadcast, .close:
                 preconditionFailure("a frame made the session enter or leave, or ask for lists")
             }
         }

@@ -178,6 +178,8 @@ final class ChatLoopFixture {
         let steps = self.steps
         self.steps.removeAll()
         for step in steps.list where client.closed == nil {
+            var step = step
+            if case .readFurther(let read, _) = step { step = read }
             switch step {
             case .reply(let range):
                 client.frames.append(String(decoding: steps.text.bytes[range], as: UTF8.self))
@@ -214,7 +216,7 @@ final class ChatLoopFixture {
                 client.session.authenticated(
                     .failure(CredentialError("tokens are not verified here")), into: &self.steps)
                 self.runSteps(of: client)
-            case .broadcast: break  // There is no other node.
+            case .broadcast, .readFurther: break  // There is no other node, and no rate.
             case .close(let code, _):
                 self.disconnect(client)
                 client.closed = code

@@ -37,7 +37,8 @@ private struct ScriptedSubscriber {
                 }
                 return "enter \(Self.name(key))\(request.isListedInToken ? ", listed" : "")"
                     + position
-            case .fetch(.memberships(_, _, let after, _, _), let tag):
+            case .fetch(.memberships(_, _, let after, _, _), let tag),
+                .readFurther(.fetch(.memberships(_, _, let after, _, _), let tag), _):
                 self.tags["list"] = tag
                 return "list after \(after?.string ?? "nothing")"
             case .submit(.post(let body), let key, _):
@@ -73,8 +74,10 @@ private struct ScriptedSubscriber {
             head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0,
             isCrowd: false))
 
-    static func page(_ ids: [ByteString], next: ByteString? = nil) -> StoreAnswer {
-        let time = Timestamp(milliseconds: 0)
+    static func page(_ ids: [ByteString], at moment: Int64 = 0, next: ByteString? = nil)
+        -> StoreAnswer
+    {
+        let time = Timestamp(milliseconds: moment)
         var page = MembershipPage()
         page.memberships = ids.map { id in
             ListedMembership(
@@ -103,8 +106,8 @@ struct UserSubscriptionsTests {
         // The token's conversations and inboxes are not entered again.
         #expect(
             ann.answerList(ScriptedSubscriber.page(["a", "c", "inbox"], next: "5_c"))
-                == ["enter c", "list after 5_c"])
-        #expect(ann.answerList(ScriptedSubscriber.page(["d"])) == ["enter d"])
+                == ["list after 5_c"])
+        #expect(ann.answerList(ScriptedSubscriber.page(["d"])) == ["enter c", "enter d"])
     }
 
     @Test(
@@ -137,15 +140,18 @@ struct UserSubscriptionsTests {
         #expect(ann.answer("inbox", ScriptedSubscriber.joined) == [])
     }
 
-    @Test("are limited to a thousand listed conversations")
+    @Test("are limited to the thousand listed conversations with the newest activity")
     func limit() {
         var ann = ScriptedSubscriber()
         _ = ann.run { $0.open(into: &$1) }
         _ = ann.answer("inbox", ScriptedSubscriber.joined)
         let ids = (0...UserSubscriptions.limit).map { ByteString("c\($0)") }
-        let steps = ann.answerList(ScriptedSubscriber.page(ids, next: "5_c"))
-        #expect(steps.count == 1000 && steps.last == "enter c999")
-        #expect(ann.enter("c1000") == ["enter c1000"], "the client may still name it")
+        let next = ann.answerList(ScriptedSubscriber.page(ids, at: 2, next: "5_c"))
+        #expect(next == ["list after 5_c"])
+        _ = ann.answerList(ScriptedSubscriber.page(["old"], at: 1, next: "1_old"))
+        let steps = ann.answerList(ScriptedSubscriber.page(["new"], at: 3))
+        #expect(steps.count == 1000 && steps.first == "enter new")
+        #expect(ann.enter("old") == ["enter old"], "the client may still name it")
     }
 
     @Test("are limited, however many conversations other users create")

@@ -222,6 +222,8 @@ public struct FuzzedSession {
         }
         for step in steps.list {
             precondition(!self.isClosed, "A step follows the end of the connection.")
+            var step = step
+            if case .readFurther(let read, _) = step { step = read }
             switch step {
             case .reply(let range): self.checkServerFrame(Array(steps.text.bytes[range]))
             case .enter(let key, let request, _, let tag):
@@ -246,6 +248,7 @@ public struct FuzzedSession {
             case .fetch(let request, let tag):
                 hasRequest = true
                 self.pending.append(.fetch(request, tag))
+            case .readFurther: preconditionFailure("A further read of a further read.")
             case .authenticate:
                 hasRequest = true
                 self.isTokenPending = true

@@ -25,6 +25,11 @@ public struct SessionProbe {
         self.steps = SessionSteps(limits: limits)
     }
 
+    public init(_ session: HostedSession) {
+        self.session = session
+        self.steps = SessionSteps(limits: ChatLimits())
+    }
+
     public mutating func opened() -> [String] {
         self.session.opened(into: &self.steps)
         return self.takeStepTexts()
@@ -88,37 +93,41 @@ public struct SessionProbe {
 
     private mutating func takeStepTexts() -> [String] {
         defer { self.steps.removeAll() }
-        return self.steps.list.map { step in
-            switch step {
-            case .reply(let range):
-                return String(decoding: self.steps.text.bytes[range], as: UTF8.self)
-            case .enter(let key, let request, let start, let tag):
-                self.tags.append(tag)
-                let person = request.principal.person
-                let agent = person.agent.map { "for \($0) " } ?? ""
-                let rights =
-                    (request.principal.isAdmin ? "admin " : "")
-                    + (request.isListedInToken ? "listed" : "unlisted")
-                let history = request.marksHistoryRead ? ", history read" : ""
-                return "enter \(key) as \(person.id) \(person.name) \(agent)\(rights) "
-                    + "\(request.template.origin) \(Self.text(start))\(history)"
-            case .unsubscribe(let key): return "unsubscribe \(key)"
-            case .submit(let command, let key, let tag):
-                if let tag { self.tags.append(tag) }
-                return "\(Self.text(command)) in \(key)"
-            case .readPage(let key, let range, let limit, let tag):
-                self.tags.append(tag)
-                return "read \(range) limit \(limit) in \(key)"
-            case .readThread(let key, let root, let range, let limit, let tag):
-                self.tags.append(tag)
-                return "read thread \(root) \(range) limit \(limit) in \(key)"
-            case .fetch(let request, let tag):
-                self.tags.append(tag)
-                return "fetch \(Self.text(request))"
-            case .authenticate(let token): return "authenticate \(token)"
-            case .broadcast(let text): return "broadcast \(text)"
-            case .close(let code, let reason): return "close \(code) \(reason)"
-            }
+        return self.steps.list.map { self.text($0) }
+    }
+
+    private mutating func text(_ step: SessionStep) -> String {
+        switch step {
+        case .reply(let range):
+            return String(decoding: self.steps.text.bytes[range], as: UTF8.self)
+        case .enter(let key, let request, let start, let tag):
+            self.tags.append(tag)
+            let person = request.principal.person
+            let agent = person.agent.map { "for \($0) " } ?? ""
+            let rights =
+                (request.principal.isAdmin ? "admin " : "")
+                + (request.isListedInToken ? "listed" : "unlisted")
+            let history = request.marksHistoryRead ? ", history read" : ""
+            return "enter \(key) as \(person.id) \(person.name) \(agent)\(rights) "
+                + "\(request.template.origin) \(Self.text(start))\(history)"
+        case .unsubscribe(let key): return "unsubscribe \(key)"
+        case .submit(let command, let key, let tag):
+            if let tag { self.tags.append(tag) }
+            return "\(Self.text(command)) in \(key)"
+        case .readPage(let key, let range, let limit, let tag):
+            self.tags.append(tag)
+            return "read \(range) limit \(limit) in \(key)"
+        case .readThread(let key, let root, let range, let limit, let tag):
+            self.tags.append(tag)
+            return "read thread \(root) \(range) limit \(limit) in \(key)"
+        case .fetch(let request, let tag):
+            self.tags.append(tag)
+            return "fetch \(Self.text(request))"
+        case .readFurther(let step, let bytes):
+            return "\(self.text(step)), after \(bytes) bytes"
+        case .authenticate(let token): return "authenticate \(token)"
+        case .broadcast(let text): return "broadcast \(text)"
+        case .close(let code, let reason): return "close \(code) \(reason)"
         }
     }
 
@@ -157,7 +166,7 @@ public struct SessionProbe {
         case .addMember(let person, let principal): "add \(person.id) \(Self.text(principal))"
         case .removeMember(let user, let principal): "remove \(user) \(Self.text(principal))"
         case .end(let principal): "end by \(principal.person.id)"
-        case .describe(let principal, let access):
+        case .describe(let principal, let access, _):
             "describe for \(principal.person.id) access \(access)"
         case .joinAndSubscribe: "enter, as a command"
         }

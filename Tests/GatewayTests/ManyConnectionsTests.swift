@@ -165,6 +165,35 @@ struct ManyConnectionsTests {
         }
     }
 
+    @Test("gets an answer that needs many pages of a history at the rate of its replays")
+    func furtherReads() throws {
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try TestNode(dialects: TestNode.allDialects) { setup in
+            setup.settings.readClocks = { clock.reading }
+            setup.live.limits.allowEverything()
+        }
+        try node.fill(2500, by: "ann")
+        var live = node.live
+        live.limits.messagesPerSecond = 1
+        live.limits.messageBurst = 2
+        node.gateway.reload(live)
+        let ann = try TestPeer("/ws/chats/?token=\(TestNode.token("ann"))", port: node.port)
+        try ann.send(
+            #"{"type":"getChatMessages","data":{"chatId":"room","date_to":"1999-12-31"}}"#)
+        // Of 13 pages, the request pays for the first, and the burst for eight.
+        var waited = 0
+        try Deadline.wait(
+            for: "the answer",
+            untilTrue: {
+                try ann.receiveNow()
+                if ann.texts.contains(#"{"type":"chatMessages","data":[]}"#) { return true }
+                clock.advance(milliseconds: 100)
+                waited += 100
+                return false
+            })
+        #expect(waited >= 1000)
+    }
+
     @Test("that poll and are not polled retains the events of all sessions up to a bound")
     func polling() throws {
         let node = try TestNode(dialects: TestNode.allDialects) {

@@ -61,7 +61,7 @@ extension PetsOutputTests {
         page.next = "old"
         #expect(
             probe.storeAnswer(.memberships(page)) == [
-                "fetch conversations of ann in tenant after old unread 0"
+                "fetch conversations of ann in tenant after old unread 0, after 0 bytes"
             ])
         page.memberships = [
             Self.listed("room", at: 2, .init(origin: "rooms"), last: Self.message(3, "bye")),

@@ -92,8 +92,7 @@ struct PetsOutputTests {
         page.next = "more"
         #expect(
             probe.storeAnswer(.memberships(page)) == [
-                "enter tenant/z as ann Ann unlisted pets from now",
-                "fetch conversations of ann in tenant after more unread 0",
+                "fetch conversations of ann in tenant after more unread 0, after 0 bytes"
             ])
         // A closed connection is better than one that misses messages.
         #expect(
@@ -289,7 +288,8 @@ struct PetsOutputTests {
         #expect(
             probe.answer(.failed(.tooManyMembers(limit: 1))) == [
                 #"""
-                {"event":"error","data":{"message":"the conversation has its 1 members",\#
+                {"event":"error","data":{"message":"the conversation has its 1 members, \#
+                or has removed as many users",\#
                 "event":"new_conversation"}}
                 """#
             ])

@@ -207,6 +207,44 @@ struct PrivateRoomsAPITests {
         #expect(try TokenClient("cid", at: node).list().map { $0["title"] } == ["Coffee"])
     }
 
+    @Test("shows nothing to an admin that may not read it, whatever the admin changes or sends")
+    func unseen() throws {
+        let node = try self.node()
+        let ann = try TokenClient("ann", at: node)
+        let id = try #require(ann.create(#""title":"Tea","access":"closed""#)["room_id"])
+        let first = #"{"content":"secret","local_id":"m-1"}"#
+        #expect(try ann.post("/\(id)/messages", first).status == 201)
+        let root = try TokenClient("root", at: node, admin: true)
+        #expect(try root.get("/\(id)").status == 404)
+        let author = #""as":{"user_id":"ann","username":"ann"}"#
+        let again = #"{"content":"x","local_id":"m-1",\#(author)}"#
+        for (method, path, body, status) in [
+            ("PATCH", "", #"{"title":"Tea"}"#, 200), ("PATCH", "", #"{"title":"Coffee"}"#, 200),
+            ("POST", "/messages", again, 200),
+            ("POST", "/messages", #"{"content":"x","reply_to":"1",\#(author)}"#, 201),
+            ("PUT", "/messages/1/pin", nil, 200), ("DELETE", "/messages/1/pin", nil, 200),
+        ] as [(String, String, String?, Int)] {
+            let reply = try root.request(method, "/\(id)\(path)", body)
+            #expect(reply.status == status, "\(reply.body)")
+            for text in ["secret", "participants", "last_message"] {
+                #expect(!reply.body.contains(text), "\(method) \(path): \(reply.body)")
+            }
+        }
+        let repeated = try JSONObject(root.post("/\(id)/messages", again).body)
+        #expect(repeated["message_id"] == "1" && repeated["local_id"] == "m-1")
+        #expect(repeated.number("rev") != nil)
+        let changed = try JSONObject(root.request("PATCH", "/\(id)", #"{"title":"Mate"}"#).body)
+        #expect(changed.object("conversation")?["title"] == "Mate")
+        // What the admin has sent itself is no secret.
+        let sent = try root.post("/\(id)/messages", #"{"content":"hi",\#(author)}"#)
+        #expect(try JSONObject(sent.body).object("message")?["content"] == "hi")
+
+        let reader = try TokenClient("root", at: node, listing: id, admin: true)
+        #expect(try reader.post("/\(id)/messages", again).body.contains("secret"))
+        let seen = try reader.request("PATCH", "/\(id)", #"{"title":"Tea"}"#)
+        #expect(seen.body.contains("participants"))
+    }
+
     @Test("has no member that was removed, and no rights for a creator that was removed or left")
     func removal() throws {
         let node = try self.node()

@@ -1,12 +1,13 @@
 import Bytes
 import ChatModel
 import Configuration
-import Gateway
 import GatewayTestSupport
 import Identity
 import TestKit
 import TestTraits
 import Testing
+
+@testable import Gateway
 
 /// What one user's requests cost the others.
 @Suite("The requests of a user", .ownThread)
@@ -133,6 +134,60 @@ struct RequestShareTests {
         let statuses = try (0..<3).map { _ in try post(as: "ann").status }
         #expect(statuses == [201, 201, 429])
         #expect(try post(as: "bob").status == 201)
+    }
+
+    /// Sends a part of a request's body.
+    private static func begin(
+        _ node: ServedNode, _ token: String?, bytes: Int
+    ) throws -> ByteStream {
+        let stream = try ByteStream(port: node.port)
+        try stream.send(
+            "POST \(ServedNode.root)/create HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                + "Content-Type: application/json\r\n"
+                + (token.map { "Authorization: Bearer \($0)\r\n" } ?? "")
+                + "Content-Length: 1000000\r\n\r\n" + String(repeating: "x", count: bytes))
+        return stream
+    }
+
+    @Test("are refused before their bodies are complete, without a valid token or above the rate")
+    func early() throws {
+        let (node, _) = try Self.node()
+        let invalid = try HTTPReply(from: Self.begin(node, "invalid", bytes: 10))
+        #expect(invalid.status == 401 && invalid.fields["connection"] == "close")
+        for _ in 0..<10 { #expect(try node.get(by: "ann").status == 200) }
+        let token = try TestNode.token("ann")
+        let refused = try HTTPReply(from: Self.begin(node, token, bytes: 10))
+        #expect(refused.status == 429 && refused.fields["connection"] == "close")
+    }
+
+    @Test("have bodies of bounded size while they are not complete, together for an address")
+    func unfinished() throws {
+        let (node, _) = try Self.node {
+            $0.allowEverything()
+            $0.unfinishedBytes = 100_000
+        }
+        let rates = node.gateway.shared.rates
+        // Any number of bytes may be unfinished on one connection, and on others below the limit.
+        var streams: [ByteStream] = []
+        for number in 1...2 {
+            streams.append(try Self.begin(node, nil, bytes: 90_000))
+            try Deadline.wait(
+                for: "the part of the body",
+                untilTrue: {
+                    rates.unfinishedBytes == number * (90_000 - UnfinishedInput.freeBytes)
+                })
+        }
+        let reply = try HTTPReply(from: Self.begin(node, nil, bytes: 90_000))
+        #expect(reply.status == 503 && reply.fields["retry-after"] == "1")
+        let sentence: String? = try JSONObject(reply.body)["error"]
+        #expect(sentence?.contains("unfinished-bytes") == true)
+        // Another user has bytes of its own.
+        streams.append(try Self.begin(node, TestNode.token("ann"), bytes: 90_000))
+        try Deadline.wait(
+            for: "the other user's body",
+            untilTrue: { rates.unfinishedBytes == 3 * (90_000 - UnfinishedInput.freeBytes) })
+        for stream in streams { stream.close() }
+        try Deadline.wait(for: "the end", untilTrue: { rates.unfinishedBytes == 0 })
     }
 
     @Test("store at most so many bytes in a day, by name of the limit, and each copy counts")

@@ -33,6 +33,22 @@ struct RoomsAPICommandTests {
         #expect(full.requests.count == 8)
     }
 
+    @Test("reads further pages of the user's conversations at the rate of its replays")
+    func furtherPages() async throws {
+        let left = Mutex(3)
+        let node = ScriptedNode(read: { _ in
+            var page = MembershipPage()
+            page.next = left.withLock { left in
+                left -= 1
+                return left > 0 ? "more" : nil
+            }
+            return .memberships(page)
+        })
+        let list = try await node.response(.get, Self.root, query: "mine=true", .token("ann"))
+        #expect(list.status == 200)
+        #expect(node.requests == ["read", "wait", "read", "wait", "read"])
+    }
+
     @Test("reads messages of a conversation of any protocol, oldest first, with its revision")
     func messages() async throws {
         let requested = Mutex<[StoreRequest]>([])
@@ -254,6 +270,41 @@ struct RoomsAPICommandTests {
         let all = try await node.response(.get, Self.root, query: "limit=5")
         #expect(all.body.objects("conversations")?.count == 5)
         #expect(all.body.text.hasSuffix(#""next_cursor":null}"#))
+    }
+
+    @Test("lists all conversations of a user, page by page, with the newest activity first")
+    func manyMemberships() async throws {
+        let ann = UserID(tokenSubject: "ann")
+        let node = ScriptedNode { _, _, _ in
+            .described(.room())
+        } read: { request in
+            guard case .memberships(_, _, let after, _, _) = request else { return nil }
+            // The order of the store's pages has no meaning: these begin with the oldest.
+            let start = after.map { Int($0.string)! } ?? 0
+            var page = MembershipPage()
+            page.memberships = (start..<start + 500).map { number in
+                let time = Timestamp(milliseconds: Int64(number))
+                return ListedMembership(
+                    key: ConversationKey(tenant: "default", id: ByteString("r\(number)")),
+                    record: ConversationRecord(.rooms, creator: ann, createdAt: time), head: 0,
+                    member: Member(user: ann, name: "Ann", role: .member, joinedAt: time),
+                    lastMessage: nil, unreadCount: number)
+            }
+            page.next = start < 1000 ? ByteString("\(start + 500)") : nil
+            return .memberships(page)
+        }
+        var found: [String] = []
+        var cursor: String?
+        repeat {
+            let query = "mine=true&limit=100" + (cursor.map { "&cursor=\($0)" } ?? "")
+            let page = try await node.response(.get, Self.root, query: query, .token("ann")).body
+            let items = try #require(page.objects("conversations"))
+            found += items.compactMap { item in
+                item.number("unread_count").map { "\(item["room_id"] ?? "") \(Int($0))" }
+            }
+            cursor = page["next_cursor"]
+        } while cursor != nil && found.count < 2000
+        #expect(found == (0..<1500).reversed().map { "r\($0) \($0)" })
     }
 
     @Test("answers 503 if one conversation of a list is unavailable, instead of omitting it")

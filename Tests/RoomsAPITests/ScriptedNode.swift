@@ -74,6 +74,10 @@ final class ScriptedNode: RoomsPort {
         try self.searches.begin(for: searcher)
     }
 
+    func awaitFurtherRead(by client: LimitKey) async {
+        self.recorded.withLock { $0.append("wait") }
+    }
+
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {
         self.recorded.withLock { $0.append("read") }
         return self.read(request)

@@ -208,7 +208,7 @@ struct JoinTests {
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
         #expect(
             probe.answer(.failed(.tooManyMembers(limit: 5))) == [
-                RoomsFrame.error("the conversation has its 5 members", "join_room")
+                RoomsFrame.error("\(ChatError.tooManyMembers(limit: 5))", "join_room")
             ])
     }
 

@@ -71,26 +71,6 @@ struct RoomsJSONTests {
         #expect(text.text.hasSuffix(#""last_message":null}"#))
     }
 
-    @Test("lists at most a thousand participants, those online first")
-    func manyParticipants() {
-        let members = (0..<1100).map {
-            Member(
-                user: UserID(tokenSubject: ByteString("u\($0)")), name: "U", role: .member,
-                joinedAt: Timestamp(milliseconds: 0))
-        }
-        func listed(online: Range<Int>) -> [String] {
-            var text = ByteBuffer()
-            text.append(participants: members, online: Set(members[online].map(\Member.user)))
-            return text.text.split(separator: #"{"user_id":""#).dropFirst().map {
-                String($0.prefix { $0 != "\"" })
-            }
-        }
-        #expect(
-            listed(online: 1050..<1100) == (Array(1050..<1100) + Array(0..<950)).map { "u\($0)" })
-        #expect(listed(online: 0..<1100) == (0..<1000).map { "u\($0)" })
-        #expect(listed(online: 5..<5) == (0..<1000).map { "u\($0)" })
-    }
-
     @Test("contains messages as in the event")
     func messages() {
         let body = MessageBody(
@@ -108,39 +88,5 @@ struct RoomsJSONTests {
         #expect(
             text.text == "[" + head + #""hi",\#(time)},"# + head
                 + #""",\#(time),"is_edited":false,"is_deleted":true}]"#)
-    }
-
-    @Test("shows one absent guest of an id, and none next to a present one, if it is open")
-    func guestsOfOneID() {
-        func member(_ name: ByteString, _ key: ByteString) -> Member {
-            Member(
-                user: UserID(guest: name, key: key, provenBy: .connection), name: name,
-                role: .member, joinedAt: Timestamp(milliseconds: 1))
-        }
-        let (first, second, third) = (
-            member("ann", "aaaaaaaa"), member("ann", "bbbbbbbb"), member("ann", "cccccccc")
-        )
-        let others = [
-            member("bob", "aaaaaaaa"),
-            Member(
-                user: UserID(tokenSubject: "ann"), name: "Ann", role: .member,
-                joinedAt: Timestamp(milliseconds: 1)),
-        ]
-        func shown(online: [Member], in template: ConversationTemplate = .rooms) -> [UserID] {
-            ConversationDetails(
-                record: ConversationRecord(
-                    template, title: "", creator: nil, createdAt: Timestamp(milliseconds: 1)),
-                head: 0, members: [first, second, third] + others,
-                online: Set(online.map(\.user))
-            ).participants.map(\.user)
-        }
-        let rest = others.map(\.user)
-        #expect(shown(online: []) == [third.user] + rest)
-        #expect(shown(online: [first]) == [first.user] + rest)
-        #expect(shown(online: [first, third]) == [first.user, third.user] + rest)
-        // Only members may enter a closed conversation, so it shows them all.
-        #expect(
-            shown(online: [first], in: .rooms.closed)
-                == [first.user, second.user, third.user] + rest)
     }
 }

@@ -354,10 +354,11 @@ export class Confab {
     members?: { user_id: string; username?: string }[];
     signal?: AbortSignal;
   }): Promise<{ room_id: string; link: string; conversation: Conversation; token?: string }>;
-  /** For the creator and admins. Closing removes no member, and takes it out of the list. */
+  /** For the creator and admins. Closing removes no member, and takes it out of the list. An admin
+   * that may not read the conversation gets no participants, counts and last message. */
   update(id: string, changes: {
     title?: string; description?: string; access?: Access; listed?: boolean; signal?: AbortSignal;
-  }): Promise<{ conversation: Conversation }>;
+  }): Promise<{ conversation: Partial<Conversation> }>;
   /** Ends the own membership. */
   leave(id: string, options?: { signal?: AbortSignal }): Promise<unknown>;
   /** A page of the members, for members: at most 1,000. */

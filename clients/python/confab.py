@@ -1240,7 +1240,7 @@ def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
         created_at=_time(data["created_at"]),
         updated_at=_time(data["updated_at"]),
         is_active=bool(data["is_active"]),
-        message_count=int(data["message_count"]),
+        message_count=number("message_count") or 0,
         participants=tuple(
             Participant(
                 str(one["user_id"]),
@@ -1248,13 +1248,13 @@ def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
                 bool(one["online"]),
                 one.get("guest_key"),
             )
-            for one in data["participants"]
+            for one in data.get("participants", ())
         ),
         last_message=_message(last) if last else None,
         link=link,
         access=_access(data),
         listed=data.get("listed") is not False,
-        participant_count=number("participant_count") or len(data["participants"]),
+        participant_count=number("participant_count") or len(data.get("participants", ())),
         unread_count=number("unread_count"),
         unread_mentions=number("unread_mentions"),
         last_read_id=number("last_read_id"),
@@ -2640,7 +2640,8 @@ class Confab(_Emitter):
         listed: bool | None = None,
     ) -> ConversationInfo:
         """Changes a conversation, for its creator and admins. Closing it removes no member, and
-        takes it out of the list."""
+        takes it out of the list. An admin that may not read it gets no participants and messages.
+        """
         body = _given(title=title, description=description, access=access, listed=listed)
         data = await self._rest("PATCH", _path(id), body, conversation=id)
         return _info(data["conversation"])

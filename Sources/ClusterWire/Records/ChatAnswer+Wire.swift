@@ -140,6 +140,9 @@ extension ConversationDetails: WireValue {
         output.append(count: others.count)
         for user in others { output.append(user: user) }
         output.append(record: self.lastMessage)
+        output.append(count: self.participantCount)
+        output.append(record: self.viewer)
+        output.append(list: self.readers)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -153,8 +156,42 @@ extension ConversationDetails: WireValue {
             online.insert(members[index].user)
         }
         for _ in 0..<(try input.listCount()) { online.insert(try input.user()) }
+        let lastMessage: Message? = try input.optionalRecord()
+        let participantCount = try input.count()
+        let viewer: Member? = try input.optionalRecord()
         return Self(
             record: record, head: head, members: members, online: online,
-            lastMessage: try input.optionalRecord())
+            participantCount: participantCount, viewer: viewer,
+            readers: try input.list(of: Member.self),
+            lastMessage: lastMessage)
+    }
+}
+
+extension MemberSelection: WireValue {
+    func write(to output: inout ByteBuffer) {
+        switch self {
+        case .shown(let limit):
+            output.append(0)
+            output.append(count: limit)
+        case .shownWithReaders(let limit):
+            output.append(1)
+            output.append(count: limit)
+        case .page(let user, let limit):
+            output.append(user == nil ? 2 : 3)
+            output.append(count: limit)
+            if let user { output.append(user: user) }
+        }
+    }
+
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+        let kind = try input.byte()
+        let limit = try input.count()
+        switch kind {
+        case 0: return .shown(limit: limit)
+        case 1: return .shownWithReaders(limit: limit)
+        case 2: return .page(after: nil, limit: limit)
+        case 3: return .page(after: try input.user(), limit: limit)
+        default: throw .unknownKind
+        }
     }
 }

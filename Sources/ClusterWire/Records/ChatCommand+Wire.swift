@@ -36,10 +36,11 @@ extension ChatCommand: WireValue {
         case .end(let principal):
             output.append(9)
             output.append(record: principal)
-        case .describe(let principal, let readAccess):
+        case .describe(let principal, let readAccess, let selection):
             output.append(10)
             output.append(record: principal)
             output.append(byte: readAccess)
+            output.append(record: selection)
         case .create(let conversation):
             output.append(11)
             output.append(record: conversation)
@@ -105,7 +106,9 @@ extension ChatCommand: WireValue {
         case 9: return .end(by: try input.record())
         case 10:
             let principal = try input.record(Principal.self)
-            return .describe(by: principal, readAccess: try input.byte())
+            let readAccess: ReadAccess = try input.byte()
+            return .describe(
+                by: principal, readAccess: readAccess, members: try input.record())
         case 11: return .create(try input.record())
         case 12:
             let sequence = try input.signed()

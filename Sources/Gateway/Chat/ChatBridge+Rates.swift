@@ -71,7 +71,10 @@ extension ChatBridge {
             }
             return
         }
-        if rate.endReplayWait(at: now) { self.resumeCatchUp(connection, webSocket) }
+        if rate.endReplayWait(at: now) {
+            self.resumeCatchUp(connection, webSocket)
+            self.resumeFurtherRead(connection, webSocket)
+        }
         if rate.endPause(at: now) {
             self.resumeReadingIfUnblocked(connection, webSocket)
         } else if rate.isAsNew(limits: limits, at: now) {
@@ -108,6 +111,35 @@ extension ChatBridge {
     func chargeReplay(_ bytes: Int, to webSocket: WebSocketState) {
         webSocket.userRate?.chargeReplay(
             bytes: bytes, limits: self.context.live.limits, at: self.context.now.monotonic)
+    }
+
+    /// Executes a further read for the answer to one request, as soon as the user's replays allow
+    /// another page.
+    ///
+    /// - Parameter bytes: those of the page before.
+    mutating func readFurther(
+        _ connection: Connection, _ webSocket: WebSocketState, _ step: SessionStep,
+        after bytes: Int
+    ) {
+        self.context.userRate(of: webSocket, connection).chargeReplay(
+            bytes: bytes, limits: self.context.live.limits, at: self.context.now.monotonic)
+        guard self.admitReplay(connection, webSocket) else {
+            webSocket.furtherRead = WebSocketState.FurtherRead(step: step)
+            return self.blockReading(connection, webSocket)
+        }
+        self.steps.append(step)
+    }
+
+    private mutating func resumeFurtherRead(
+        _ connection: Connection, _ webSocket: WebSocketState
+    ) {
+        guard let read = webSocket.furtherRead, connection.isConnected,
+            self.admitReplay(connection, webSocket)
+        else { return }
+        webSocket.furtherRead = nil
+        self.steps.append(read.step)
+        self.runSteps(connection, webSocket)
+        self.unblockReading(connection, webSocket)
     }
 
     // MARK: Storage

@@ -128,6 +128,8 @@ extension ChatBridge {
                 self.readPage(connection, webSocket, key, range, limit, tag)
             case .readThread(let key, let root, let range, let limit, let tag):
                 self.readPage(connection, webSocket, key, range, thread: root, limit, tag)
+            case .readFurther(let step, let bytes):
+                self.readFurther(connection, webSocket, step, after: bytes)
             case .authenticate(let token):
                 self.authenticate(connection, webSocket, token)
             case .broadcast(let message):

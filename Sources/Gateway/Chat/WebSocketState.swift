@@ -14,6 +14,8 @@ final class WebSocketState {
     @exclusivity(unchecked) var userRate: UserRate?
     /// Nil before the client's first message.
     @exclusivity(unchecked) var rate: ConnectionRate?
+    /// A further read of a request that waits until the user's replays may continue.
+    @exclusivity(unchecked) var furtherRead: FurtherRead?
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
     @exclusivity(unchecked) var pendingJoins: [UnansweredJoin] = []
@@ -166,6 +168,13 @@ final class WebSocketState {
         case postedRevision(SequenceNumber)
         case changes(through: SequenceNumber, since: Revision)
         case messages(after: SequenceNumber)
+    }
+
+    /// A class, because most connections have none.
+    final class FurtherRead {
+        let step: SessionStep
+
+        init(step: SessionStep) { self.step = step }
     }
 
     init(

@@ -45,6 +45,8 @@ final class Connection {
     /// Bytes that were read and not consumed: a partial frame, or input of a connection whose
     /// reading is paused.
     @exclusivity(unchecked) var unread: [UInt8] = []
+    /// Nil if the connection has so little unfinished input that it does not count.
+    @exclusivity(unchecked) var unfinishedInput: UnfinishedInput?
     @exclusivity(unchecked) var backlog = Backlog()
     /// The monotonic millisecond by which the present phase must have ended; 0 for none.
     @exclusivity(unchecked) var deadline: Int64 = 0
@@ -90,6 +92,15 @@ final class Connection {
 
     var isListener: Bool {
         if case .listening = self.phase { true } else { false }
+    }
+
+    /// The bytes that the client has sent of a message or a request that is not complete.
+    var unfinishedBytes: Int {
+        switch self.phase {
+        case .webSocket(let webSocket): self.unread.count + webSocket.reader.fragmentByteCount
+        case .http(let exchange): exchange.unfinishedBodyBytes
+        case .handshake, .listening: 0
+        }
     }
 
     /// The WebSocket's state; nil in the other phases.

@@ -74,4 +74,19 @@ extension ConnectionPool {
         }
         self.beginClose(connection, .lingerWhenSent)
     }
+
+    /// Closes a WebSocket whose client has sent too much of an unfinished message, or for too long,
+    /// and forgets what it has sent.
+    func refuseUnfinishedMessage(
+        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode,
+        _ reason: String
+    ) {
+        guard connection.isConnected else { return }
+        if !webSocket.hasSentClose { self.sendClose(connection, webSocket, code, reason) }
+        connection.unread = []
+        webSocket.reader = WebSocketReader(
+            role: .server, acceptsCompression: webSocket.acceptsCompression)
+        connection.unfinishedInput = nil
+        self.beginClose(connection, .lingerWhenSent)
+    }
 }

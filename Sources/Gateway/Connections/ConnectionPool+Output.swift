@@ -31,10 +31,8 @@ extension ConnectionPool {
 
     /// Keeps the response to an upgrade, and everything after it, until `release`.
     func hold(_ connection: Connection, _ response: SharedFrame) {
-        if self.table.hot[connection.slot].frameCount > 0 {
-            // Responses to earlier requests.
-            self.append(self.table.dequeueFrames(of: UInt32(connection.slot)), to: connection)
-        }
+        // Responses to earlier requests.
+        self.appendTurn(to: connection)
         connection.backlog.append(response, isPaced: true)
         self.table.hot[connection.slot].flags.formUnion([.hasBacklog, .isHeld])
     }
@@ -43,10 +41,17 @@ extension ConnectionPool {
         self.table.hot[connection.slot].flags.contains(.isHeld)
     }
 
-    /// Sends what `hold` has kept.
+    /// Moves the turn's frames to the backlog.
+    private func appendTurn(to connection: Connection) {
+        guard self.table.hot[connection.slot].frameCount > 0 else { return }
+        self.append(self.table.dequeueFrames(of: UInt32(connection.slot)), to: connection)
+    }
+
+    /// Sends what `hold` has kept, with the turn's frames in one write.
     func release(_ connection: Connection) {
         guard connection.isConnected, self.isHeld(connection) else { return }
         self.table.hot[connection.slot].flags.remove(.isHeld)
+        self.appendTurn(to: connection)
         self.writeBacklog(connection)
         guard connection.isConnected else { return }
         guard connection.backlog.isEmpty else { return self.backlogChanged(connection) }

@@ -23,6 +23,9 @@ extension ConnectionPool {
             for time in [webSocket.pingAt, webSocket.expiresAt, webSocket.drainAt] where time != 0 {
                 next = min(next, time)
             }
+            if let time = connection.unfinishedInput?.messageDeadline, time != 0 {
+                next = min(next, time)
+            }
             next = min(next, webSocket.session?.wakeAt ?? .max)
             next = min(next, webSocket.rate?.wakeAt ?? .max)
             if webSocket.content != .frames {

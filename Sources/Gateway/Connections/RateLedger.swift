@@ -18,6 +18,8 @@ final class RateLedger: Sendable {
 
     private let state: Mutex<State>
     private let now: @Sendable () -> Int64
+    /// The bytes of unfinished messages and requests of all users.
+    private let unfinished = Atomic<Int>(0)
 
     /// - Parameter now: a monotonic clock in milliseconds.
     init(_ limits: Limits, now: @escaping @Sendable () -> Int64) {
@@ -52,6 +54,16 @@ final class RateLedger: Sendable {
         let (limits, now) = (self.state.withLock { $0.limits }, self.now())
         self.rate(of: client, limits: limits, at: now).storeMember(person, limits: limits, at: now)
     }
+
+    /// As `UserRate.consumeReplay`.
+    func consumeReplay(by client: LimitKey) -> Double? {
+        let (limits, now) = (self.state.withLock { $0.limits }, self.now())
+        return self.rate(of: client, limits: limits, at: now).consumeReplay(limits: limits, at: now)
+    }
+
+    func addUnfinished(_ bytes: Int) { self.unfinished.add(bytes, ordering: .relaxed) }
+
+    var unfinishedBytes: Int { self.unfinished.load(ordering: .relaxed) }
 
     /// The number of users with a rate.
     var count: Int { self.state.withLock { $0.users.rates.count } }

@@ -19,6 +19,8 @@ final class UserRate: Sendable {
     private let waiting = Atomic<Int>(0)
     /// The bytes of events that wait for polls of the user's sessions.
     private let unpolled = Atomic<Int>(0)
+    /// The bytes that the user's connections have sent of unfinished messages and requests.
+    private let unfinished = Atomic<Int>(0)
 
     init(limits: Limits, at now: Int64) {
         self.state = Mutex(
@@ -110,6 +112,10 @@ final class UserRate: Sendable {
     fileprivate func addUnpolled(_ bytes: Int) { self.unpolled.add(bytes, ordering: .relaxed) }
 
     var unpolledBytes: Int { self.unpolled.load(ordering: .relaxed) }
+
+    func addUnfinished(_ bytes: Int) { self.unfinished.add(bytes, ordering: .relaxed) }
+
+    var unfinishedBytes: Int { self.unfinished.load(ordering: .relaxed) }
 }
 
 /// The bytes that a user may still store. A day refills it evenly.

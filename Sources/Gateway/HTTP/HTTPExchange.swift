@@ -38,6 +38,15 @@ final class HTTPExchange {
         self.bodyBytes = 0
     }
 
+    /// The bytes of the present request's body that have arrived, while it is not complete.
+    var unfinishedBodyBytes: Int {
+        switch self.state {
+        case .receivingBody(let body, of: _, _): body.bytes.count
+        case .engine(let pending): pending.body?.bytes.count ?? 0
+        case .readingHead, .awaitingResponse, .awaitingUpgradeDecision: 0
+        }
+    }
+
     /// No request is unanswered.
     var isReadingNextHead: Bool {
         if case .readingHead = self.state { true } else { false }
@@ -73,6 +82,8 @@ final class HTTPExchange {
         private(set) var bytes = ByteBuffer()
         /// With the framing of chunks.
         private(set) var wireByteCount = 0
+        /// The request has been checked, so that the rest of its body is read.
+        var isAdmitted = false
 
         init(_ decoder: HTTPBodyDecoder) { self.decoder = decoder }
 

@@ -50,6 +50,8 @@ extension HTTPServer {
         exchange.state = .readingHead  // Otherwise the body would be copied each time.
         do throws(HTTPError) {
             guard try body.receive(buffer, from: &offset) else {
+                if !body.isAdmitted { try self.admitBody(exchange, request) }
+                body.isAdmitted = true
                 exchange.state = .receivingBody(body, of: request, responseContext)
                 return
             }
@@ -58,6 +60,18 @@ extension HTTPServer {
             return self.refuseBody(connection, error, responseContext)
         }
         self.answer(connection, request, body: body.bytes.bytes, responseContext)
+    }
+
+    /// Checks the credentials and the rate of a request whose body arrives in parts, before the
+    /// node keeps more of it.
+    private func admitBody(_ exchange: HTTPExchange, _ request: HTTPRequest) throws(HTTPError) {
+        guard let route = exchange.requestInfo?.route else { return }
+        if case .handler(let handler) = route.target { try handler.checkBeforeBody(request) }
+        if route.isRateLimited {
+            // The connection closes after a refusal in any case.
+            var responseContext = self.context.closingContext
+            try self.checkRate(request, exchange, &responseContext)
+        }
     }
 
     mutating func readEngineBody(

@@ -84,15 +84,18 @@ extension HTTPServer {
 
     /// Counts a request against the same rate as a message over a WebSocket. If the user goes on
     /// sending above its limit, the connection closes after the response.
-    private func checkRate(
+    ///
+    /// A request whose body arrives in parts counts as one at first, and with its body at the end.
+    func checkRate(
         _ request: HTTPRequest, _ exchange: HTTPExchange,
         _ responseContext: inout HTTPResponseContext
     ) throws(HTTPError) {
         let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
         let user = self.context.shared.rates.rate(of: request.limitKey, limits: limits, at: now)
         if exchange.rate?.user !== user { exchange.rate = ConnectionRate(user) }
+        let cost = exchange.cost(limits) - (exchange.isCounted ? 1 : 0)
         exchange.isCounted = true
-        guard let wait = user.consume(limits: limits, at: now, cost: exchange.cost(limits)) else {
+        guard cost > 0, let wait = user.consume(limits: limits, at: now, cost: cost) else {
             return
         }
         if user.isOverdrawn(limits: limits) { responseContext.keepsAlive = false }

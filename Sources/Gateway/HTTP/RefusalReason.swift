@@ -1,3 +1,4 @@
+import Configuration
 import EngineIO
 import HTTPWire
 
@@ -113,6 +114,9 @@ extension HTTPError {
     static let answersWaiting = HTTPError(
         .tooManyRequests, "rate limited: outbound-bytes; read the other answers first",
         fields: [HTTPField("Retry-After", "1")])
+
+    /// The connections of the user or of the node have sent too much of unfinished requests.
+    static let inputUnfinished = unavailable(Limits.unfinishedInputSentence)
 
     private static func unavailable(_ sentence: String) -> HTTPError {
         HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])

@@ -82,6 +82,14 @@ extension Gateway {
         await self.request(0, within: time) { reply in .read(request) { reply($0) } }
     }
 
+    /// Counts a further page for the answer to one request as a page of a replay, and returns when
+    /// the client may read it.
+    public func awaitFurtherRead(by client: LimitKey) async {
+        while let seconds = self.shared.rates.consumeReplay(by: client), !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(seconds))
+        }
+    }
+
     func request<Value: Sendable>(
         _ loop: Int, within time: Duration,
         _ make: (@escaping @Sendable (Value) -> Void) -> LoopControlMessage

@@ -61,6 +61,12 @@ public struct WebSocketReader: Sendable {
     private var fragmentedUTF8 = UTF8Validator()
     private var isClosed = false
 
+    /// Whether the peer has sent fragments of a message that is not complete.
+    public var hasFragments: Bool { self.fragmentedKind != nil }
+
+    /// The bytes of those fragments.
+    public var fragmentByteCount: Int { self.fragments.count }
+
     /// - Parameter acceptsCompression: whether permessage-deflate was negotiated in the handshake.
     public init(role: EndpointRole, acceptsCompression: Bool = false) {
         self.role = role
