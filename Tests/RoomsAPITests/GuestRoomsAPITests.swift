@@ -42,12 +42,16 @@ struct GuestRoomsAPITests {
                     JoinResult(
                         head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0,
                         isCrowd: false))
-            case .describe:
+            case .describe(let principal, _, _):
+                let list = members.list.withLock { $0 }
+                let user = principal.person.id
                 let record = ConversationRecord(
                     .rooms, title: "Tea", creator: nil, createdAt: Timestamp(milliseconds: 1))
                 return .described(
                     ConversationDetails(
-                        record: record, head: 0, members: members.list.withLock { $0 }, online: []))
+                        record: record, head: 0, members: list, online: [],
+                        viewer: list.first { $0.user == user }
+                            ?? list.first { $0.user.looksLike(user) }))
             default: return nil
             }
         }

@@ -131,7 +131,7 @@ extension ScriptedNode {
 }
 
 extension ConversationDetails {
-    /// A conversation of this protocol with one member, ann.
+    /// A conversation of this protocol with one member, ann, who asks.
     static func room(
         _ title: String = "Tea", _ template: ConversationTemplate = .rooms, at moment: Int64 = 1000,
         isEnded: Bool = false,
@@ -144,7 +144,8 @@ extension ConversationDetails {
         if isEnded { record.endedAt = Timestamp(milliseconds: moment + 1) }
         let member = Member(user: ann, name: "Ann", role: .creator, joinedAt: record.createdAt)
         return ConversationDetails(
-            record: record, head: head, members: [member], online: [], lastMessage: lastMessage)
+            record: record, head: head, members: [member], online: [], viewer: member,
+            lastMessage: lastMessage)
     }
 }
 
