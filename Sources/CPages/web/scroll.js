@@ -11,13 +11,10 @@ const rowsAtEnd = 200;
 const step = 50;
 
 /** Whether a button is down. The lists wait: it is not clicked if it is replaced in between. */
-let isPressed = false;
-// A menu may swallow the release.
-for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel", "contextmenu"]) {
-	addEventListener(type, (/** @type {any} */ {buttons, target}) => {
-		isPressed = buttons === 1 && (type === "pointerdown" ? !!target.closest("a, button")
-			: type === "pointermove" && isPressed);
-	}, true);
+let isDown = false;
+for (const type of ["down", "move", "up", "cancel"]) {
+	addEventListener("pointer" + type, (/** @type {any} */ {buttons, target}) => isDown =
+		buttons === 1 && (isDown || type === "down" && !!target.closest("a, button")));
 }
 
 /**
@@ -82,14 +79,14 @@ export const messageList = ({
 		lastTop = scrollTop;
 		if (!isCut && distance <= (isLeaving ? 4 : 24)) return held = undefined;
 		const edge = top(scroller);
-		let element = /** @type {Element | null} */ (null);
-		element = list.children[find(list.children, (each) => top(each) >= edge)] ?? list.lastElementChild;
+		let element = /** @type {Element | null} */ (
+			list.children[find(list.children, (each) => top(each) >= edge)] ?? list.lastElementChild);
 		// A heading of a day moves up when older messages of the day load.
 		while (element && !element.id) element = element.nextElementSibling;
 		held = element ? {element, offset: top(element) - edge} : undefined;
 	};
 	const restore = () => {
-		if (held && !held.element.isConnected) held = undefined;
+		if (!held?.element.isConnected) held = undefined;
 		const {clientHeight, scrollHeight} = scroller;
 		const change = held ? top(held.element) - top(scroller) - held.offset
 			: scrollHeight - clientHeight - scroller.scrollTop;
@@ -124,6 +121,8 @@ export const messageList = ({
 	};
 
 	const update = () => {
+		frame = 0;
+		if (isDown) return schedule();
 		const {first, last} = known();
 		low = Math.max(low, first);
 		// Rows below a held position do not move it.
@@ -135,11 +134,7 @@ export const messageList = ({
 		extend();
 	};
 	/** Updates the list before the next frame, once for all changes until then. */
-	const schedule = () => frame ||= requestAnimationFrame(() => {
-		frame = 0;
-		if (isPressed) schedule();
-		else update();
-	});
+	const schedule = () => frame ||= requestAnimationFrame(update);
 
 	/** Momentum of a finger continues, unless the list changes meanwhile. */
 	const rest = async () => {
