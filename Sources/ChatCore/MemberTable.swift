@@ -164,23 +164,9 @@ struct MemberTable: Sendable {
             }
         }
         let byID = self.byID ?? []
-        var start = user.map { self.place(of: $0, in: byID) } ?? 0
-        if let user, start < byID.count, self.keys[Int(byID[start])].user == user { start += 1 }
+        let start =
+            user.map { user in byID.partitioningIndex { self.keys[Int($0)].user > user } } ?? 0
         return Array(byID[start...].lazy.filter(self.isMember).prefix(limit))
-    }
-
-    /// The first place in a sorted list whose user is not before this one.
-    private func place(of user: UserID, in byID: [UInt32]) -> Int {
-        var (low, high) = (0, byID.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if self.keys[Int(byID[middle])].user < user {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
     }
 
     /// Adds a user, or updates its entry.
@@ -202,9 +188,8 @@ struct MemberTable: Sendable {
             self.entries.reserveCapacity(self.entries.count + self.entries.count / 4 + 1)
         }
         self.entries.append(Entry(member: member))
-        if let place = self.byID.map({ self.place(of: member.user, in: $0) }) {
-            self.byID?.insert(number, at: place)
-        }
+        let place = self.byID?.partitioningIndex { self.keys[Int($0)].user >= member.user }
+        if let place { self.byID?.insert(number, at: place) }
         self.count(number, by: 1)
         if self.keys.count == Self.scanLimit + 1 {
             for (index, key) in self.keys.enumerated() {

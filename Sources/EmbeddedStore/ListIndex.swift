@@ -59,7 +59,8 @@ struct ListIndex {
         -> ArraySlice<ByteString>
     {
         guard let all = self.memberships[TenantUser(tenant: tenant, user: user)] else { return [] }
-        return all[(id.map { all.firstSortedIndex(after: $0) } ?? 0)...].prefix(limit)
+        let start = id.map { id in all.partitioningIndex { $0 > id } } ?? 0
+        return all[start...].prefix(limit)
     }
 
     /// A tenant's catalog after a cursor, newest first.
@@ -69,35 +70,20 @@ struct ListIndex {
         >
     {
         guard let all = self.catalogs[tenant] else { return ([] as ArraySlice).reversed() }
-        return all[..<(cursor.map { all.firstSortedIndex(notBefore: $0) } ?? all.count)].suffix(
-            limit
-        ).reversed()
+        let end = cursor.map { cursor in all.partitioningIndex { $0 >= cursor } } ?? all.count
+        return all[..<end].suffix(limit).reversed()
     }
 }
 
 extension Array where Element: Comparable {
-    fileprivate func firstSortedIndex(notBefore element: Element) -> Int {
-        var (low, high) = (0, self.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] < element { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    fileprivate func firstSortedIndex(after element: Element) -> Int {
-        let index = self.firstSortedIndex(notBefore: element)
-        return index < self.count && self[index] == element ? index + 1 : index
-    }
-
     /// Inserts the element unless the array already contains it.
     fileprivate mutating func insertSorted(_ element: Element) {
-        let index = self.firstSortedIndex(notBefore: element)
+        let index = self.partitioningIndex { $0 >= element }
         if index == self.count || self[index] != element { self.insert(element, at: index) }
     }
 
     fileprivate mutating func removeSorted(_ element: Element) {
-        let index = self.firstSortedIndex(notBefore: element)
+        let index = self.partitioningIndex { $0 >= element }
         if index < self.count, self[index] == element { self.remove(at: index) }
     }
 }

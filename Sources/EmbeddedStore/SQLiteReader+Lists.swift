@@ -49,15 +49,11 @@ extension SQLiteReader {
             of: snapshot.id, in: window, mentioning: member.user, limit: limit)
         guard unread == limit else { return mentions.count }
         // Later messages were not counted. Finds how many mentions are among those that were.
-        var (low, high) = (0, mentions.count)
-        while low < high {
-            let middle = (low + high) / 2
-            let earlier = try self.unread(
-                in: snapshot, after: member.readCursor, before: mentions[middle], by: member.user,
-                limit: limit)
-            if earlier < limit { low = middle + 1 } else { high = middle }
+        return try mentions.partitioningIndex { (mention) throws(StorageFault) in
+            try self.unread(
+                in: snapshot, after: member.readCursor, before: mention, by: member.user,
+                limit: limit) >= limit
         }
-        return low
     }
 
     func catalog(of tenant: ByteString, after: PageCursor?, limit: Int) throws(StorageFault)

@@ -22,6 +22,17 @@ struct BytesTests {
         #expect(buffer.text == text)
     }
 
+    @Test("a sorted array is searched for the first element at or above a number")
+    func search() {
+        for count in 0...9 {
+            let even = (0..<count).map { 2 * $0 }
+            for number in -1...(2 * count) {
+                let index = even.partitioningIndex { $0 >= number }
+                #expect(index == even.firstIndex { $0 >= number } ?? count)
+            }
+        }
+    }
+
     @Test(
         "timestamps are written in RFC 3339 format",
         arguments: [
