@@ -35,28 +35,32 @@ struct StoredAmendment {
         state: Message.State, content: UnsafeRawBufferPointer
     )? {
         var rest = FieldReader(bytes)
-        guard rest.nextNumber() != nil,
+        return self.readStart(of: &rest).map { ($0.state, $0.content.remaining) }
+    }
+
+    /// Everything before the metadata.
+    private static func readStart(of rest: inout FieldReader) -> (
+        revision: Revision, state: Message.State, metadataSize: Int64, content: FieldReader
+    )? {
+        guard let revision = rest.nextNumber(),
             let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let size = rest.nextNumber(), rest.nextNumber() != nil,
+            let size = rest.nextNumber(), let metadataSize = rest.nextNumber(),
             let content = rest.nextField(byteCount: size)
         else { return nil }
-        return (state, content.remaining)
+        return (Int(revision), state, metadataSize, content)
     }
 
     /// Nil if the bytes do not have this format.
     init?(_ bytes: UnsafeRawBufferPointer) {
         var rest = FieldReader(bytes)
-        guard let revision = rest.nextNumber(),
-            let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let size = rest.nextNumber(), let metadataSize = rest.nextNumber(),
-            let content = rest.nextField(byteCount: size)?.text,
-            let metadata = rest.nextField(byteCount: metadataSize)
+        guard let start = Self.readStart(of: &rest),
+            let metadata = rest.nextField(byteCount: start.metadataSize)
         else { return nil }
         self.marks = rest.isEmpty ? nil : StoredMarks.read(rest.remaining)
         if !rest.isEmpty, self.marks == nil { return nil }
-        self.revision = Int(revision)
-        self.state = state
-        self.content = content
+        self.revision = start.revision
+        self.state = start.state
+        self.content = start.content.text
         self.metadata = metadata.optionalBytes
     }
 
