@@ -28,7 +28,7 @@ extension RoomsAPI {
         }
     }
 
-    /// What an item shows of a membership. A user may have very many.
+    /// The part of a membership that an item shows. A user may have very many.
     fileprivate struct OwnMembership: Sendable {
         let isEnded: Bool
         let unreadCount: Int

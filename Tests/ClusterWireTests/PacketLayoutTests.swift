@@ -7,7 +7,7 @@ import Testing
 @testable import ClusterWire
 
 /// A failing test here means that the layout has changed. Nodes of a released version must read
-/// what this one writes: see the rules of `NodePacket`.
+/// the packets of this one: `NodePacket` has the rules.
 @Suite("The layout of a packet")
 struct PacketLayoutTests {
     @Test("is unchanged, byte by byte")

@@ -180,7 +180,7 @@ struct ManyConnectionsTests {
         let ann = try TestPeer("/ws/chats/?token=\(TestNode.token("ann"))", port: node.port)
         try ann.send(
             #"{"type":"getChatMessages","data":{"chatId":"room","date_to":"1999-12-31"}}"#)
-        // Of 13 pages, the request pays for the first, and the burst for eight.
+        // The request pays for the first of 13 pages, and the burst for eight more.
         var waited = 0
         try Deadline.wait(
             for: "the answer",

@@ -11,7 +11,7 @@ import Testing
 /// Clients that begin messages and do not complete them.
 @Suite("Unfinished messages", .ownThread)
 struct UnfinishedInputTests {
-    /// What a client has sent of a frame, and the part of it that counts.
+    /// The bytes of a frame that a client has sent, and those of them that count.
     private static let (begun, counted) = (100_000, 100_000 - UnfinishedInput.freeBytes)
     private static let frame = RawWebSocketClient.frame(
         opcode: 1, Array(repeating: UInt8(ascii: "x"), count: 150_000))

@@ -235,7 +235,7 @@ struct PrivateRoomsAPITests {
         #expect(repeated.number("rev") != nil)
         let changed = try JSONObject(root.request("PATCH", "/\(id)", #"{"title":"Mate"}"#).body)
         #expect(changed.object("conversation")?["title"] == "Mate")
-        // What the admin has sent itself is no secret.
+        // The admin's own message is no secret.
         let sent = try root.post("/\(id)/messages", #"{"content":"hi",\#(author)}"#)
         #expect(try JSONObject(sent.body).object("message")?["content"] == "hi")
 

@@ -11,7 +11,7 @@ final class UnfinishedInput {
     /// milliseconds; 0 if there is none.
     @exclusivity(unchecked) var messageDeadline: Int64 = 0
 
-    /// What each connection may have without being counted: an ordinary request or message.
+    /// The bytes of each connection that do not count: those of an ordinary request or message.
     static let freeBytes = 16 << 10
     /// How many users can have as much as they may, before the node refuses others.
     static let usersPerNode = 64
