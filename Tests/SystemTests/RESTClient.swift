@@ -7,15 +7,6 @@ struct RESTClient {
     let port: UInt16
     let token: String
 
-    init(
-        _ user: String, at server: ConfabServer, name: String? = nil,
-        conversations: [String]? = nil, isAdmin: Bool = false
-    ) throws {
-        self.port = server.port
-        self.token = try ConfabServer.token(
-            for: user, name: name, conversations: conversations, isAdmin: isAdmin)
-    }
-
     /// - Parameter path: below `root`.
     func request(_ method: String, _ path: String, _ body: String = "") throws -> HTTPReply {
         var fields = ["Authorization": "Bearer \(self.token)"]
@@ -58,5 +49,16 @@ struct RESTClient {
             if page.isEmpty { return all }
             all += page
         }
+    }
+}
+
+extension RESTClient {
+    init(
+        _ user: String, at server: ConfabServer, name: String? = nil,
+        conversations: [String]? = nil, isAdmin: Bool = false
+    ) throws {
+        self.port = server.port
+        self.token = try ConfabServer.token(
+            for: user, name: name, conversations: conversations, isAdmin: isAdmin)
     }
 }
