@@ -140,7 +140,7 @@ public final class Gateway: Sendable {
     /// others to all.
     public func reload(_ live: LiveSettings) {
         self.shared.addresses.reload(live.limits)
-        self.shared.rates.reload(live.limits)
+        self.shared.rates.reload(live.limits.ofUser)
         // Executed on each loop, because a full mailbox would refuse a message.
         for gatewayLoop in self.gatewayLoops {
             gatewayLoop.loop.execute { gatewayLoop.reload(live) }

@@ -46,7 +46,7 @@ final class GatewayShared: Sendable {
         self.view = view
         self.stores = stores
         self.logger = logger
-        self.rates = RateLedger(limits) { settings.readClocks().monotonic }
+        self.rates = RateLedger(limits.ofUser) { settings.readClocks().monotonic }
         self.addresses = AddressLedger(limits) { address, count in
             logger.warning(
                 "address has many connections",

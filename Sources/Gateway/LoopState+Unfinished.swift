@@ -20,16 +20,15 @@ extension LoopState {
             if connection.unfinishedInput != nil { connection.unfinishedInput = nil }
             return
         }
-        let limits = self.context.live.limits
         let input = self.unfinishedInput(of: connection)
         input.set(count)
         if !hasFragments {
             input.messageDeadline = 0
         } else if input.messageDeadline == 0 {
-            input.messageDeadline = self.context.now.after(limits.body)
+            input.messageDeadline = self.context.now.after(self.context.live.limits.body)
             self.pool.scheduleTimer(connection)
         }
-        guard !input.mayGrow(limits) else { return }
+        guard !input.mayGrow(self.context.live.limits.unfinishedBytes) else { return }
         self.context.counters.rateLimited &+= 1
         switch connection.phase {
         case .webSocket(let webSocket):
@@ -52,7 +51,7 @@ extension LoopState {
             user = self.context.userRate(of: webSocket, connection)
         case .http(let exchange):
             user = rates.rate(
-                of: exchange.limitKey(of: connection), limits: self.context.live.limits,
+                of: exchange.limitKey(of: connection), limits: self.context.live.limits.ofUser,
                 at: self.context.now.monotonic)
         case .handshake, .listening:
             preconditionFailure("A connection without a protocol has no unfinished input.")

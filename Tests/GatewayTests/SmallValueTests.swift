@@ -67,8 +67,8 @@ struct UserTableTests {
 
 @Suite("A token bucket")
 struct TokenBucketTests {
-    private static func limits(perSecond: Int, burst: Int) -> Limits {
-        var limits = Limits()
+    private static func limits(perSecond: Int, burst: Int) -> UserLimits {
+        var limits = Limits().ofUser
         limits.messagesPerSecond = perSecond
         limits.messageBurst = burst
         return limits

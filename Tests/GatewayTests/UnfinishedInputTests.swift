@@ -19,7 +19,7 @@ struct UnfinishedInputTests {
     private func unfinishedBytes(of user: String, at node: TestNode) -> Int {
         node.gateway.shared.rates.rate(
             of: .user(UserID(tokenSubject: .init(user)), tenant: "default"),
-            limits: node.live.limits, at: 0
+            limits: node.live.limits.ofUser, at: 0
         ).unfinishedBytes
     }
 

@@ -11,9 +11,10 @@ import Testing
 
 @Suite("The rate of a user")
 struct UserRateTests {
-    private static func limits(perSecond: Int = 10, burst: Int = 20, bytes: Int = 86_400) -> Limits
+    private static func limits(perSecond: Int = 10, burst: Int = 20, bytes: Int = 86_400)
+        -> UserLimits
     {
-        var limits = Limits()
+        var limits = Limits().ofUser
         limits.messagesPerSecond = perSecond
         limits.messageBurst = burst
         limits.storedBytesPerDay = bytes
@@ -70,7 +71,7 @@ struct UserRateTests {
     ///
     /// - Returns: the frames that were admitted and refused, and when the connection was closed.
     private static func flood(
-        _ connections: [ConnectionRate], _ limits: Limits, milliseconds: Int64, tick: Int64 = 1
+        _ connections: [ConnectionRate], _ limits: UserLimits, milliseconds: Int64, tick: Int64 = 1
     ) -> (admitted: Int, refused: Int, closedAt: Int64?) {
         var (admitted, refused) = (0, 0)
         for now in stride(from: 0, to: milliseconds, by: Int64.Stride(tick)) {
@@ -189,7 +190,9 @@ struct UserRateTests {
     }
 
     /// Sends until nothing is read any more.
-    private static func drain(_ user: UserRate, _ limits: Limits, at now: Int64) -> ConnectionRate {
+    private static func drain(_ user: UserRate, _ limits: UserLimits, at now: Int64)
+        -> ConnectionRate
+    {
         let connection = ConnectionRate(user)
         for _ in 0..<500 where !connection.isPaused {
             _ = connection.admit(limits: limits, at: now, cost: 1)

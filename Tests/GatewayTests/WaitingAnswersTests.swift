@@ -48,7 +48,7 @@ struct WaitingAnswersTests {
     private func waitingBytes(of user: String, at node: TestNode) -> Int {
         node.gateway.shared.rates.rate(
             of: .user(UserID(tokenSubject: .init(user)), tenant: "default"),
-            limits: node.live.limits, at: 0
+            limits: node.live.limits.ofUser, at: 0
         ).waitingBytes
     }
 

@@ -1,6 +1,5 @@
 import Bytes
 import ChatModel
-import Configuration
 import Synchronization
 
 /// The rates of the users of a node.
@@ -13,7 +12,7 @@ final class RateLedger: Sendable {
         /// For requests that count for no user, but for their address.
         var requests = RateTable<IPAddress>()
         /// For requests that come from no loop.
-        var limits: Limits
+        var limits: UserLimits
     }
 
     private let state: Mutex<State>
@@ -22,22 +21,22 @@ final class RateLedger: Sendable {
     private let unfinished = Atomic<Int>(0)
 
     /// - Parameter now: a monotonic clock in milliseconds.
-    init(_ limits: Limits, now: @escaping @Sendable () -> Int64) {
+    init(_ limits: UserLimits, now: @escaping @Sendable () -> Int64) {
         self.state = Mutex(State(limits: limits))
         self.now = now
     }
 
-    func reload(_ limits: Limits) { self.state.withLock { $0.limits = limits } }
+    func reload(_ limits: UserLimits) { self.state.withLock { $0.limits = limits } }
 
     /// Nil if the rate is as a new one.
     func existing(_ key: LimitKey) -> UserRate? { self.state.withLock { $0.users.rates[key] } }
 
-    func rate(of key: LimitKey, limits: Limits, at now: Int64) -> UserRate {
+    func rate(of key: LimitKey, limits: UserLimits, at now: Int64) -> UserRate {
         self.state.withLock { $0.users.rate(of: key, limits, at: now) }
     }
 
     /// The rate of an address's requests that count for no user.
-    func requestRate(of address: IPAddress, limits: Limits, at now: Int64) -> UserRate {
+    func requestRate(of address: IPAddress, limits: UserLimits, at now: Int64) -> UserRate {
         self.state.withLock { $0.requests.rate(of: address.network64, limits, at: now) }
     }
 
@@ -74,7 +73,7 @@ private struct RateTable<Key: Hashable & Sendable>: Sendable {
     /// The number of rates at which those without a use are removed.
     private var purgeAt = 4096
 
-    mutating func rate(of key: Key, _ limits: Limits, at now: Int64) -> UserRate {
+    mutating func rate(of key: Key, _ limits: UserLimits, at now: Int64) -> UserRate {
         if let rate = self.rates[key] { return rate }
         if self.rates.count >= self.purgeAt {
             self.purge(limits, at: now)
@@ -87,7 +86,7 @@ private struct RateTable<Key: Hashable & Sendable>: Sendable {
 
     /// Removes the rates that no connection has and that are as new ones. If a connection has such
     /// a rate, it must not be removed: the connection would count alone.
-    private mutating func purge(_ limits: Limits, at now: Int64) {
+    private mutating func purge(_ limits: UserLimits, at now: Int64) {
         var unused: [Key] = []
         var index = self.rates.startIndex
         while index != self.rates.endIndex {

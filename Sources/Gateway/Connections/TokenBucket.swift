@@ -1,5 +1,3 @@
-import Configuration
-
 /// Limits the messages and requests of a user.
 ///
 /// Refusals are free up to a number, because a client that waits as it is told is refused now and
@@ -16,7 +14,7 @@ struct TokenBucket {
     /// The least number of free refusals, so that a client with a small burst learns of some.
     private static let leastFreeRefusals: Float = 20
 
-    init(limits: Limits, at now: Int64) {
+    init(limits: UserLimits, at now: Int64) {
         self.tokens = Float(limits.messageBurst)
         self.filledAt = now
     }
@@ -26,7 +24,7 @@ struct TokenBucket {
     /// rarely refused.
     ///
     /// - Parameter cost: more than the burst counts as the burst.
-    mutating func consume(limits: Limits, at now: Int64, cost: Float = 1) -> Double? {
+    mutating func consume(limits: UserLimits, at now: Int64, cost: Float = 1) -> Double? {
         self.fill(limits, at: now)
         let (rate, burst) = (Float(limits.messagesPerSecond), Float(limits.messageBurst))
         let cost = min(cost, burst)
@@ -40,29 +38,29 @@ struct TokenBucket {
     }
 
     /// Consumes tokens even if there are too few, at most a burst below zero.
-    mutating func charge(limits: Limits, at now: Int64, cost: Float) {
+    mutating func charge(limits: UserLimits, at now: Int64, cost: Float) {
         self.fill(limits, at: now)
         self.tokens = max(-Float(limits.messageBurst), self.tokens - cost)
     }
 
-    private mutating func fill(_ limits: Limits, at now: Int64) {
+    private mutating func fill(_ limits: UserLimits, at now: Int64) {
         self.tokens = self.available(limits, at: now)
         self.filledAt = now
         if self.tokens >= Float(limits.messageBurst) { self.refusals = 0 }
     }
 
-    private func available(_ limits: Limits, at now: Int64) -> Float {
+    private func available(_ limits: UserLimits, at now: Int64) -> Float {
         min(
             Float(limits.messageBurst),
             self.tokens + Float(now - self.filledAt) * Float(limits.messagesPerSecond) / 1000)
     }
 
-    private static func freeRefusals(_ limits: Limits) -> Float {
+    private static func freeRefusals(_ limits: UserLimits) -> Float {
         max(Float(limits.messageBurst), self.leastFreeRefusals)
     }
 
     /// Whether the client has used up its free refusals.
-    func isOverdrawn(limits: Limits) -> Bool { self.refusals > Self.freeRefusals(limits) }
+    func isOverdrawn(limits: UserLimits) -> Bool { self.refusals > Self.freeRefusals(limits) }
 
     /// A time without reading, after which frames are admitted that it has paid for.
     struct Pause: Equatable {
@@ -74,7 +72,7 @@ struct TokenBucket {
     ///
     /// - Returns: nil if the client is read on, because its refusals are still free. The pause has
     ///   no frames if it would be longer than `longest`; then nothing is paid.
-    mutating func pause(limits: Limits, cost: Float, longest: Int64) -> Pause? {
+    mutating func pause(limits: UserLimits, cost: Float, longest: Int64) -> Pause? {
         guard self.isOverdrawn(limits: limits) else { return nil }
         let rate = Float(limits.messagesPerSecond)
         let cost = min(cost, Float(limits.messageBurst))
@@ -87,7 +85,7 @@ struct TokenBucket {
     }
 
     /// Whether the bucket is as a new one would be.
-    func isFull(limits: Limits, at now: Int64) -> Bool {
+    func isFull(limits: UserLimits, at now: Int64) -> Bool {
         self.available(limits, at: now) >= Float(limits.messageBurst)
     }
 }

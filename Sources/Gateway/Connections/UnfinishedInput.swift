@@ -1,4 +1,3 @@
-import Configuration
 import Synchronization
 
 /// The input of one connection that is no whole frame, message or request yet, as far as it is
@@ -34,10 +33,12 @@ final class UnfinishedInput {
 
     /// Whether the connection may go on. One of each user may, whatever its size; others while less
     /// than the limit is unfinished on the rest.
-    func mayGrow(_ limits: Limits) -> Bool {
+    ///
+    /// - Parameter limit: for each user; the node may have `usersPerNode` times as much.
+    func mayGrow(_ limit: Int) -> Bool {
         self.bytes == 0
-            || self.user.unfinishedBytes - self.bytes < limits.unfinishedBytes
+            || self.user.unfinishedBytes - self.bytes < limit
                 && self.ledger.unfinishedBytes - self.bytes
-                    < limits.unfinishedBytes * Self.usersPerNode
+                    < limit * Self.usersPerNode
     }
 }

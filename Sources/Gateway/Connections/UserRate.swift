@@ -1,6 +1,5 @@
 import Bytes
 import ChatModel
-import Configuration
 import Synchronization
 
 /// The allowances that one user has left on this node, over all of its connections and requests.
@@ -22,7 +21,7 @@ final class UserRate: Sendable {
     /// The bytes that the user's connections have sent of unfinished messages and requests.
     private let unfinished = Atomic<Int>(0)
 
-    init(limits: Limits, at now: Int64) {
+    init(limits: UserLimits, at now: Int64) {
         self.state = Mutex(
             State(
                 messages: TokenBucket(limits: limits, at: now),
@@ -32,35 +31,35 @@ final class UserRate: Sendable {
     }
 
     /// As `TokenBucket.consume`.
-    func consume(limits: Limits, at now: Int64, cost: Float = 1) -> Double? {
+    func consume(limits: UserLimits, at now: Int64, cost: Float = 1) -> Double? {
         self.state.withLock { $0.messages.consume(limits: limits, at: now, cost: cost) }
     }
 
     /// As `TokenBucket.pause`.
-    func pause(limits: Limits, cost: Float, longest: Int64) -> TokenBucket.Pause? {
+    func pause(limits: UserLimits, cost: Float, longest: Int64) -> TokenBucket.Pause? {
         self.state.withLock { $0.messages.pause(limits: limits, cost: cost, longest: longest) }
     }
 
-    func isOverdrawn(limits: Limits) -> Bool {
+    func isOverdrawn(limits: UserLimits) -> Bool {
         self.state.withLock { $0.messages.isOverdrawn(limits: limits) }
     }
 
     /// Counts a new WebSocket or session. Returns as `TokenBucket.consume`.
-    func consumeConnect(limits: Limits, at now: Int64) -> Double? {
+    func consumeConnect(limits: UserLimits, at now: Int64) -> Double? {
         self.state.withLock { $0.connects.consume(limits: limits, at: now) }
     }
 
     /// Counts a page of a replay, before it is read.
     ///
     /// - Returns: nil if it may be read; otherwise the seconds to wait.
-    func consumeReplay(limits: Limits, at now: Int64) -> Double? {
+    func consumeReplay(limits: UserLimits, at now: Int64) -> Double? {
         self.state.withLock {
             $0.replays.consume(limits: limits, at: now, cost: Self.replayPageCost)
         }
     }
 
     /// Counts the bytes of a page that has been read.
-    func chargeReplay(bytes: Int, limits: Limits, at now: Int64) {
+    func chargeReplay(bytes: Int, limits: UserLimits, at now: Int64) {
         let cost = Self.replayPageCost * Float(bytes) / Float(limits.messageBytes)
         self.state.withLock { $0.replays.charge(limits: limits, at: now, cost: cost) }
     }
@@ -72,7 +71,7 @@ final class UserRate: Sendable {
     ///
     /// - Returns: why the command is refused; nil if it is not.
     func store(
-        _ command: ChatCommand, in key: ConversationKey, limits: Limits, at now: Int64
+        _ command: ChatCommand, in key: ConversationKey, limits: UserLimits, at now: Int64
     ) -> ChatError? {
         switch command {
         case .joinAndSubscribe, .join: return self.entryRefusal(limits: limits, at: now)
@@ -84,19 +83,19 @@ final class UserRate: Sendable {
     }
 
     /// Why the user may enter no conversation at present; nil if it may.
-    func entryRefusal(limits: Limits, at now: Int64) -> ChatError? {
+    func entryRefusal(limits: UserLimits, at now: Int64) -> ChatError? {
         self.state.withLock { $0.storage.secondsInDebt(limits: limits, at: now) }
             .map { .storageLimited(retryAfterSeconds: $0) }
     }
 
     /// Counts the bytes of a new membership of the user.
-    func storeMember(_ person: Person, limits: Limits, at now: Int64) {
+    func storeMember(_ person: Person, limits: UserLimits, at now: Int64) {
         let bytes = ChatCommand.storedBytes(of: person)
         self.state.withLock { $0.storage.charge(bytes, limits, at: now) }
     }
 
     /// Whether it is as a new one would be.
-    func isFull(limits: Limits, at now: Int64) -> Bool {
+    func isFull(limits: UserLimits, at now: Int64) -> Bool {
         self.state.withLock {
             $0.messages.isFull(limits: limits, at: now)
                 && $0.connects.isFull(limits: limits, at: now)
@@ -124,13 +123,13 @@ struct StorageAllowance {
     private var filledAt: Int64
     private static let dayMilliseconds = 86_400_000.0
 
-    init(limits: Limits, at now: Int64) {
+    init(limits: UserLimits, at now: Int64) {
         self.bytes = Double(limits.storedBytesPerDay)
         self.filledAt = now
     }
 
     /// Consumes bytes. If there are too few, returns the seconds until there are enough.
-    mutating func consume(_ count: Int, limits: Limits, at now: Int64) -> Double? {
+    mutating func consume(_ count: Int, limits: UserLimits, at now: Int64) -> Double? {
         let count = min(count, limits.storedBytesPerDay)
         let missing = Double(count) - self.available(limits, at: now)
         guard missing > 0 else {
@@ -141,7 +140,7 @@ struct StorageAllowance {
     }
 
     /// Consumes bytes that are stored already, even if there are too few.
-    mutating func charge(_ count: Int, _ limits: Limits, at now: Int64) {
+    mutating func charge(_ count: Int, _ limits: UserLimits, at now: Int64) {
         self.bytes = self.available(limits, at: now) - Double(count)
         self.filledAt = now
     }
@@ -149,23 +148,23 @@ struct StorageAllowance {
     /// The seconds until the user may enter further conversations; nil if it may. Members may enter
     /// although they have stored what they may, so entering goes into debt, up to a part of the
     /// limit.
-    func secondsInDebt(limits: Limits, at now: Int64) -> Double? {
+    func secondsInDebt(limits: UserLimits, at now: Int64) -> Double? {
         let debtLimit = Double(limits.storedBytesPerDay) / Self.debtPart
         let missing = -debtLimit - self.available(limits, at: now)
         return missing > 0 ? Self.seconds(toRefill: missing, limits) : nil
     }
 
-    private static func seconds(toRefill bytes: Double, _ limits: Limits) -> Double {
+    private static func seconds(toRefill bytes: Double, _ limits: UserLimits) -> Double {
         bytes / Double(limits.storedBytesPerDay) * self.dayMilliseconds / 1000
     }
 
     private static let debtPart = 16.0
 
-    func isFull(limits: Limits, at now: Int64) -> Bool {
+    func isFull(limits: UserLimits, at now: Int64) -> Bool {
         self.available(limits, at: now) >= Double(limits.storedBytesPerDay)
     }
 
-    private func available(_ limits: Limits, at now: Int64) -> Double {
+    private func available(_ limits: UserLimits, at now: Int64) -> Double {
         let limit = Double(limits.storedBytesPerDay)
         return min(limit, self.bytes + Double(now - self.filledAt) * limit / Self.dayMilliseconds)
     }
@@ -224,7 +223,7 @@ final class ConnectionRate {
     }
 
     /// Counts a frame against the rate of the user.
-    func admit(limits: Limits, at now: Int64, cost: Float) -> FrameAdmission {
+    func admit(limits: UserLimits, at now: Int64, cost: Float) -> FrameAdmission {
         if !self.isPaused, now - self.activeAt > Self.silence { self.aboveSince = 0 }
         self.activeAt = now
         if self.paidFrames >= cost {
@@ -248,7 +247,7 @@ final class ConnectionRate {
     var isPaused: Bool { self.pausedUntil != 0 }
 
     /// Whether a new value of the same user would be equal.
-    func isAsNew(limits: Limits, at now: Int64) -> Bool {
+    func isAsNew(limits: UserLimits, at now: Int64) -> Bool {
         !self.isPaused && self.replaysAt == 0 && self.waitingBytes == 0 && self.unpolledBytes == 0
             && self.user.isFull(limits: limits, at: now)
     }
@@ -277,7 +276,7 @@ final class ConnectionRate {
     /// Counts a page of a replay, before it is read.
     ///
     /// - Returns: whether it may be read at once. If not, `endReplayWait` says when.
-    func admitReplay(limits: Limits, at now: Int64) -> Bool {
+    func admitReplay(limits: UserLimits, at now: Int64) -> Bool {
         guard let seconds = self.user.consumeReplay(limits: limits, at: now) else { return true }
         self.replaysAt = now + max(1, Int64(seconds * 1000))
         return false
