@@ -178,7 +178,7 @@ let package = Package(
         // The web pages. CPages embeds their files, and the client kit for JavaScript.
         .target(name: "CPages", exclude: ["web"]),
         module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Identity", "Bytes"]),
-        module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
+        module("Configuration", ["ChatModel", "RedisClient", "Telemetry", "JSON", "Bytes"]),
 
         // The list of dialects, for the server, the clients and the tests.
         module(
@@ -246,7 +246,10 @@ let package = Package(
             ]),
         tests(
             "ConfigurationTests",
-            ["Dialects", "Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
+            [
+                "Dialects", "ChatModel", "Configuration", "RedisClient", "TestKit", "Telemetry",
+                "JSON", "Bytes",
+            ]),
 
         // Random numbers that a seed reproduces.
         testSupport("SeededRandom"),

@@ -78,7 +78,7 @@ extension ClusterAdmin {
             .notFound,
             """
             No node has a step of message \(message) of \(key.id) any more: each loop keeps the \
-            last \(self.limits.traceRecords) steps (--limit trace-steps).
+            last \(self.limits.traceSteps) steps (--limit trace-steps).
             """
         )
     }

@@ -1,7 +1,7 @@
 internal import Bytes
 internal import ChatCore
 internal import ChatEngine
-public import ChatModel
+internal import ChatModel
 public import ClusterWire
 internal import Configuration
 internal import EventLoop
@@ -43,7 +43,6 @@ public final class ClusterAdmin: Sendable {
     var isClustered: Bool { self.store == "redis" }
     /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
     let waitReplicas: Int?
-    let limits: ChatLimits
     let defaultDrain: Duration
     let logger: Logger
     /// The log level of this node.
@@ -53,13 +52,12 @@ public final class ClusterAdmin: Sendable {
     /// - Parameter drain: the default duration of a drain.
     public init(
         record: NodeRecord, clusterName: String, store: String, waitReplicas: Int?,
-        limits: ChatLimits, drain: Duration, logger: Logger
+        drain: Duration, logger: Logger
     ) {
         self.state = Mutex(State(record: record))
         self.clusterName = clusterName
         self.store = store
         self.waitReplicas = waitReplicas
-        self.limits = limits
         self.defaultDrain = drain
         self.logger = logger
         self.logLevels = LogLevelControl(logger)
@@ -104,6 +102,8 @@ public final class ClusterAdmin: Sendable {
     /// The node's record; in a cluster its incarnation may change.
     var record: NodeRecord { self.state.withLock { $0.record } }
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
+    /// The default limits until the gateway is attached.
+    var limits: Limits { self.gateway?.limits ?? Limits() }
     var link: NodeLink? { self.state.withLock { $0.link } }
     var settings: [NodeSetting] { self.state.withLock { $0.settings } }
     var webhooks: WebhookService? { self.state.withLock { $0.webhooks } }

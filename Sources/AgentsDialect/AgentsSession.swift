@@ -171,7 +171,7 @@ public struct AgentsSession: InboxReading, ResumableSession {
 
     /// The metadata object, stored byte for byte.
     private func metadata(
-        _ document: borrowing JSONDocument, _ text: RawSpan, limits: ChatLimits
+        _ document: borrowing JSONDocument, _ text: RawSpan, limits: Limits
     ) throws(FieldError) -> [UInt8]? {
         guard let value = document.nonNullMember("metadata", of: document.root, in: text) else {
             return nil
@@ -239,7 +239,7 @@ public struct AgentsSession: InboxReading, ResumableSession {
                 error.description, id: tag.text, retryAfter: error.retryAfter, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }
-            let bytes = steps.limits.answerBytes
+            let bytes = steps.limits.outboundBytes
             steps.reply {
                 $0.append(statusListOf: description, in: channel, at: now, within: bytes)
             }

@@ -39,7 +39,7 @@ extension Conversation {
     mutating func makePlace(
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        let limit = self.rules.limits.membersPerConversation
+        let limit = self.rules.limits.members
         guard self.members.memberCount >= limit else { return }
         guard self.record?.joinPolicy == .open else { throw .tooManyMembers(limit: limit) }
         guard now.monotonic >= self.presence.reportsDueBy else { throw .unavailable }

@@ -195,8 +195,8 @@ extension Conversation {
             }
             return
         }
-        guard new.members.count <= self.rules.limits.membersPerConversation else {
-            throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
+        guard new.members.count <= self.rules.limits.members else {
+            throw .tooManyMembers(limit: self.rules.limits.members)
         }
         guard !self.areWritesUnavailable else { throw self.unavailability }
         let creator = new.creatorID
@@ -265,7 +265,7 @@ extension Conversation {
     ///
     /// A removal is never forgotten. Without additions there are no further removals.
     private func checkRemovedUsers(adding user: UserID) throws(ChatError) {
-        let limit = self.rules.limits.membersPerConversation
+        let limit = self.rules.limits.members
         guard self.members.removedCount >= limit else { return }
         guard self.members.number(of: user).map(self.members.isRemoved) ?? false else {
             throw .tooManyMembers(limit: limit)

@@ -77,7 +77,7 @@ public struct Conversation: Sendable {
     var published = PublishedThrough()
     /// How often the store's newest messages were not those of the loaded state.
     var staleReads: UInt8 = 0
-    let rules: ConversationRules
+    public var rules: ConversationRules
     /// Nil while the conversation does not exist.
     var record: ConversationRecord? {
         didSet {

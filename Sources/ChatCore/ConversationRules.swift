@@ -5,7 +5,7 @@ public import ChatModel
 ///
 /// A class, so that a conversation holds one reference and not its own copy of every limit.
 public final class ConversationRules: Sendable {
-    let limits: ChatLimits
+    public let limits: Limits
     let typingTimeout: Int64
     let reactionInterval: Int64
     let minimumAbsence: Int64
@@ -31,9 +31,9 @@ public final class ConversationRules: Sendable {
     /// How long an owner waits for lost changes before it gives up their numbers, in milliseconds.
     static let holderTimeout: Int64 = 2000
 
-    public init(_ limits: ChatLimits) {
+    public init(_ limits: Limits) {
         self.limits = limits
-        self.typingTimeout = limits.typingTimeout.wholeMilliseconds
+        self.typingTimeout = limits.typing.wholeMilliseconds
         self.reactionInterval = limits.reactionInterval.wholeMilliseconds
         self.minimumAbsence = limits.minimumAbsence.wholeMilliseconds
         self.arrivalInterval = limits.arrivalInterval.wholeMilliseconds

@@ -20,7 +20,7 @@ struct SendRates: Sendable {
     ///
     /// - Parameter time: when a node received the request, in wall milliseconds. While an owner or
     ///   the store is unavailable, requests wait and then arrive together.
-    mutating func admit(_ user: UInt32, _ limits: ChatLimits, at time: Int64) throws(ChatError) {
+    mutating func admit(_ user: UInt32, _ limits: Limits, at time: Int64) throws(ChatError) {
         try self.consume(1, needing: 1, of: user, limits, at: time)
     }
 
@@ -30,7 +30,7 @@ struct SendRates: Sendable {
     ///
     /// Throws `ChatError.rateLimited` while an earlier one is still to be paid.
     mutating func admitRepeat(
-        of bytes: Int, by user: UInt32, _ limits: ChatLimits, at time: Int64
+        of bytes: Int, by user: UInt32, _ limits: Limits, at time: Int64
     ) throws(ChatError) {
         guard bytes >= Self.bytesPerChange else { return }
         try self.consume(
@@ -41,11 +41,12 @@ struct SendRates: Sendable {
 
     /// - Parameter needed: the changes without which it throws; `cost` may be more.
     private mutating func consume(
-        _ cost: Float, needing needed: Float, of user: UInt32, _ limits: ChatLimits,
+        _ cost: Float, needing needed: Float, of user: UInt32, _ limits: Limits,
         at time: Int64
     ) throws(ChatError) {
-        guard limits.messagesPerSecond != .max else { return }
-        let (rate, burst) = (Float(limits.messagesPerSecond), Float(limits.messageBurst))
+        let rate = Float(limits.messagesPerSecond)
+        // One second more than on the user's node: what that admits evenly may arrive together.
+        let burst = Float(limits.messageBurst) + rate
         func available(_ allowance: Allowance) -> Float {
             let elapsed = time - allowance.at
             // The wall clock was set back.

@@ -11,7 +11,7 @@ public import Cluster
 /// gateway does.
 public struct ChatLoop: Sendable {
     public private(set) var id: LoopID
-    private let limits: ChatLimits
+    private var limits: Limits
     var outbox: Outbox
     var owner: ShardOwner
     var subscriptions: ConversationSubscriptions
@@ -38,10 +38,10 @@ public struct ChatLoop: Sendable {
     /// length fit in one packet.
     private static let changesPerOffer = 128
 
-    public init(id: LoopID, view: View, limits: ChatLimits) {
+    public init(id: LoopID, view: View, limits: Limits) {
         self.id = id
         self.limits = limits
-        self.outbox = Outbox(id: id, traceRecords: limits.traceRecords)
+        self.outbox = Outbox(id: id, traceRecords: limits.traceSteps)
         self.owner = ShardOwner(id: id, view: view, limits: limits)
         self.newestViewNumber = view.number
         self.subscriptions = ConversationSubscriptions(id: id, retention: limits.retention)
@@ -80,6 +80,12 @@ public struct ChatLoop: Sendable {
         self.outbox.removePeers(of: removedNodes)
         self.owner.follow(view, removedNodes: removedNodes, at: now, outbox: &self.outbox)
         self.subscriptions.follow(view, at: now, outbox: &self.outbox)
+    }
+
+    /// Replaces the limits, except those that are fixed at the start.
+    public mutating func follow(_ limits: Limits) {
+        self.limits = limits
+        self.owner.follow(limits)
     }
 
     /// Continues under a new incarnation after the other nodes evicted this node. Other nodes own

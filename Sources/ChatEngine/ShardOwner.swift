@@ -80,12 +80,11 @@ struct ShardOwner: Sendable {
     }
 
     let id: LoopID
-    let limits: ChatLimits
     private(set) var view: View
     /// The monotonic millisecond since which the view is known. Before the first input it is not
     /// set, and a single node has had its view forever, because it has no subscribers yet.
     private var viewSince: Int64?
-    private let rules: ConversationRules
+    private var rules: ConversationRules
     var slots: SlotList<ConversationReference, ConversationSlot>
     private var index = SlotIndex()
     var shards: [Int: ShardState] = [:]
@@ -122,10 +121,9 @@ struct ShardOwner: Sendable {
     static let storeBackoff: Int64 = 250
     static let suspicionMilliseconds: Int64 = 5000
 
-    init(id: LoopID, view: View, limits: ChatLimits) {
+    init(id: LoopID, view: View, limits: Limits) {
         self.id = id
         self.view = view
-        self.limits = limits
         self.rules = ConversationRules(limits)
         self.slots = SlotList(
             vacant: ConversationSlot(
@@ -133,9 +131,17 @@ struct ShardOwner: Sendable {
                 conversation: Conversation(rules: self.rules), lastUsed: 0))
     }
 
+    var limits: Limits { self.rules.limits }
+
+    /// See `ChatLoop.follow`.
+    mutating func follow(_ limits: Limits) {
+        self.rules = ConversationRules(limits)
+        for slot in self.slots.occupiedSlots { self.slots[slot].conversation.rules = self.rules }
+    }
+
     /// Creates the loop's next owner, which keeps the retained histories of the last one, and
     /// retains those of its unanswered writes that turn out to be stored.
-    init(id: LoopID, view: View, limits: ChatLimits, replacing previous: ShardOwner) {
+    init(id: LoopID, view: View, limits: Limits, replacing previous: ShardOwner) {
         self.init(id: id, view: view, limits: limits)
         self.retainedHistories = previous.retainedHistories
         self.unofferedCount = previous.unofferedCount

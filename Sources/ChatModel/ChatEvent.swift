@@ -28,7 +28,7 @@ public enum ChatEvent: Sendable {
     /// Members that came online or went offline. For every connection except those of the members
     /// themselves.
     case presence([PresenceChange])
-    /// In a crowd (see `ChatLimits.crowdAbove`): the number of users online, and the newest
+    /// In a crowd (see `Limits.crowdAbove`): the number of users online, and the newest
     /// changes.
     case crowd(online: Int, [PresenceChange])
 

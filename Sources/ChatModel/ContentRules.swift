@@ -1,4 +1,4 @@
-extension ChatLimits {
+extension Limits {
     /// Throws if the text of a message is empty, only (Unicode) white space, or too long.
     public func check(content: String) throws(ChatError) {
         guard content.utf8.count <= self.contentBytes else {

@@ -29,7 +29,7 @@ enum ChatsRequest: Sendable {
     /// - Throws: a sentence that starts with the field's name.
     static func parse(
         _ type: ByteString, _ document: borrowing JSONDocument, _ bytes: RawSpan, at now: Timestamp,
-        limits: ChatLimits
+        limits: Limits
     ) throws(FieldError) -> Self {
         switch type {
         case "getChats":

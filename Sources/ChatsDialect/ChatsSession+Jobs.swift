@@ -23,7 +23,7 @@ extension ChatsSession {
     ) {
         switch request {
         case .chats:
-            self.job = ChatsJob(request, byteLimit: steps.limits.answerBytes)
+            self.job = ChatsJob(request, byteLimit: steps.limits.outboundBytes)
             self.fetchMemberships(after: nil, into: &steps)
         case .create:
             self.job = ChatsJob(request)
@@ -37,7 +37,7 @@ extension ChatsSession {
             self.describe(
                 chat, .none, readAccess: isListedInToken ? .anyone : .anyoneIfOpen, into: &steps)
         case .details(let chat):
-            self.job = ChatsJob(request, byteLimit: steps.limits.answerBytes)
+            self.job = ChatsJob(request, byteLimit: steps.limits.outboundBytes)
             self.describe(chat, .shown(limit: Self.detailedParticipantLimit), into: &steps)
         case .messages(let chat, _, _, _):
             self.job = ChatsJob(request, byteLimit: steps.limits.pageBytes)
@@ -147,7 +147,7 @@ extension ChatsSession {
         }
         switch job.request {
         case .chats:
-            let byteLimit = steps.limits.answerBytes
+            let byteLimit = steps.limits.outboundBytes
             self.finish(into: &steps) { $0.append(list: job, byteLimit: byteLimit) }
         case .details: self.finish(into: &steps) { $0.append(detailsOf: job) }
         case .messages(let chat, _, _, _):
@@ -178,7 +178,7 @@ extension ChatsSession {
     private mutating func describeNextBatch(into steps: inout SessionSteps) {
         guard let job = self.job else { return }
         // No chat is described that the answer would not have.
-        let isFull = job.describedBytes >= steps.limits.answerBytes
+        let isFull = job.describedBytes >= steps.limits.outboundBytes
         let next = job.list.memberships[job.describeCount...]
             .prefix(isFull ? 0 : Self.describeBatchSize)
         guard !next.isEmpty else {

@@ -1,3 +1,5 @@
+public import ChatModel
+
 /// The specification of one limit of `--limit`.
 public struct LimitSpec: Sendable {
     enum Value: Sendable {
@@ -9,6 +11,8 @@ public struct LimitSpec: Sendable {
     public let name: String
     public let help: String
     let value: Value
+    /// Whether a reload leaves it as it was at the start.
+    public let needsRestart: Bool
 
     /// The value in `limits`, in the form that `--limit` accepts.
     public func text(in limits: Limits) -> String {
@@ -29,6 +33,13 @@ public struct LimitSpec: Sendable {
             \(ValueParsing.text(ofSeconds: range.lowerBound)) to \
             \(ValueParsing.text(ofSeconds: range.upperBound))
             """
+        }
+    }
+
+    fileprivate func copy(from other: Limits, to limits: inout Limits) {
+        switch self.value {
+        case .count(let property, _): limits[keyPath: property] = other[keyPath: property]
+        case .seconds(let property, _): limits[keyPath: property] = other[keyPath: property]
         }
     }
 
@@ -104,23 +115,37 @@ public enum LimitTable {
         count("body-bytes", \.bodyBytes, 1024...67_108_864, "body of an HTTP request"),
         count(
             "trace-steps", \.traceSteps, 1024...16_777_216,
-            "steps of messages kept per loop"),
+            "steps of messages kept per loop",
+            needsRestart: true),
         count(
             "webhook-backlog", \.webhookBacklog, 100...10_000_000,
-            "waiting events of a webhook; the oldest are given up"),
+            "waiting events of a webhook; the oldest are given up",
+            needsRestart: true),
         count(
             "engineio-ping-interval-ms", \.enginePingInterval, 100...3_600_000,
-            "ping interval of Engine.IO"),
+            "ping interval of Engine.IO",
+            needsRestart: true),
         count(
             "engineio-ping-timeout-ms", \.enginePingTimeout, 100...3_600_000,
-            "time for an Engine.IO pong"),
+            "time for an Engine.IO pong",
+            needsRestart: true),
         count(
             "engineio-connect-timeout-ms", \.engineConnectTimeout, 100...3_600_000,
-            "time for the CONNECT of a Rooms client"),
+            "time for the CONNECT of a Rooms client",
+            needsRestart: true),
         count(
             "engineio-payload-bytes", \.enginePayloadBytes, 1024...67_108_864,
-            "body of an Engine.IO POST"),
+            "body of an Engine.IO POST",
+            needsRestart: true),
     ]
+
+    /// The limits of a node after a reload: those of the start that need a restart, and the others
+    /// as the settings have them.
+    public static func reloaded(_ started: Limits, with settings: Limits) -> Limits {
+        var limits = started
+        for limit in self.all where !limit.needsRestart { limit.copy(from: settings, to: &limits) }
+        return limits
+    }
 
     static func named(_ name: String) -> LimitSpec? {
         self.all.first { $0.name == name }
@@ -128,16 +153,18 @@ public enum LimitTable {
 
     private static func count(
         _ name: String, _ property: any WritableKeyPath<Limits, Int> & Sendable,
-        _ range: ClosedRange<Int>, _ help: String
+        _ range: ClosedRange<Int>, _ help: String, needsRestart: Bool = false
     ) -> LimitSpec {
-        LimitSpec(name: name, help: help, value: .count(property, range))
+        LimitSpec(
+            name: name, help: help, value: .count(property, range), needsRestart: needsRestart)
     }
 
     private static func seconds(
         _ name: String, _ property: any WritableKeyPath<Limits, Duration> & Sendable,
         _ range: ClosedRange<Duration>, _ help: String
     ) -> LimitSpec {
-        LimitSpec(name: name, help: help, value: .seconds(property, range))
+        LimitSpec(
+            name: name, help: help, value: .seconds(property, range), needsRestart: false)
     }
 
     /// Applies `NAME=VALUE`. The reason of an error follows the option's name.

@@ -1,3 +1,5 @@
+internal import ChatModel
+
 extension ServeOptions {
     /// Merges the sources and checks the settings against each other.
     init(_ sources: SettingSources) throws(UsageError) {
@@ -35,6 +37,7 @@ extension ServeOptions {
             }
         }
         try self.adjustLimits(limitSources)
+        self.setFixedLimits()
         self.hideSecrets()
         self.resolveAnonymous()
         for limit in LimitTable.all {
@@ -107,6 +110,14 @@ extension ServeOptions {
         try lower(
             "ephemeral-bytes", \.ephemeralBytes, atMost: self.limits.outboundBytes,
             "outbound-bytes: raise outbound-bytes, too")
+    }
+
+    /// Sets the limits that other settings decide.
+    private mutating func setFixedLimits() {
+        self.limits.historyLimit = self.history
+        // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
+        // while.
+        if case .redis = self.store { self.limits.retention = .seconds(60) }
     }
 
     private func checkConflicts() throws(UsageError) {

@@ -1,4 +1,5 @@
 public import Bytes
+public import ChatModel
 public import Telemetry
 
 /// The settings of a node, from the command line, the environment and the configuration file.

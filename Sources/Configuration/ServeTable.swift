@@ -1,4 +1,5 @@
 internal import Bytes
+internal import ChatModel
 internal import Telemetry
 
 /// The options of `confab serve`. This table is the only place to add one.

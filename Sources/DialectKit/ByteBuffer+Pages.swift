@@ -1,7 +1,7 @@
 public import Bytes
 public import ChatModel
 
-extension ChatLimits {
+extension Limits {
     /// The bytes of a page that are left for its messages: the rest of the frame has ids and
     /// numbers.
     public var pagedMessageBytes: Int { max(0, self.pageBytes - 1024) }

@@ -172,7 +172,7 @@ public struct SessionSteps: Sendable {
     public var retryAfter: Double?
     /// Set when the frame exceeds the size limit of messages: that limit in bytes.
     public var exceededByteLimit: Int?
-    public var limits: ChatLimits
+    public var limits: Limits
     /// The wall clock of this turn, and the monotonic clock in milliseconds.
     public var now = Timestamp(milliseconds: 0)
     public var monotonicMilliseconds: Int64 = 0
@@ -184,7 +184,7 @@ public struct SessionSteps: Sendable {
     /// The messages of a page that the client is sent; nil if these are all of the page.
     public var shownMessages: ClosedRange<SequenceNumber>?
 
-    public init(limits: ChatLimits) {
+    public init(limits: Limits) {
         self.limits = limits
     }
 

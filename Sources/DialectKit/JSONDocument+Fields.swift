@@ -154,7 +154,7 @@ extension JSONDocument {
     /// - Parameter name: the field's name in the protocol.
     public func messageContent(
         _ name: StaticString = "content", of object: JSONValue, in bytes: RawSpan,
-        limits: ChatLimits
+        limits: Limits
     ) throws(FieldError) -> String {
         let content = try self.requiredString(name, of: object, in: bytes)
         do throws(ChatError) {

@@ -1,5 +1,5 @@
 public import ChatModel
-public import Configuration
+import Configuration
 import EngineIO
 import RoomsDialect
 

@@ -4,6 +4,7 @@ public import ChatModel
 import Cluster
 public import EventLoop
 import HTTPWire
+import Synchronization
 public import Telemetry
 
 /// A node: its loops, its listeners, its connections.
@@ -136,9 +137,12 @@ public final class Gateway: Sendable {
         await self.shared.connectionCount.waitUntilEmpty(within: limit)
     }
 
+    public var limits: Limits { self.shared.limits.withLock { $0 } }
+
     /// Replaces keys, certificates, origins and limits. Certificates apply to new connections, the
     /// others to all.
     public func reload(_ live: LiveSettings) {
+        self.shared.limits.withLock { $0 = live.limits }
         self.shared.addresses.reload(live.limits)
         self.shared.rates.reload(live.limits.ofUser)
         // Executed on each loop, because a full mailbox would refuse a message.

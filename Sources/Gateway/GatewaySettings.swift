@@ -41,7 +41,6 @@ public struct GatewaySettings: Sendable {
     public var adminHost: String?
     public var adminPort: UInt16
     var dialects: [HostedDialect]
-    public var chatLimits: ChatLimits
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies: [IPNetwork]
     /// The base of links. If nil, links use the address of the request.
@@ -72,7 +71,7 @@ public struct GatewaySettings: Sendable {
     public init(
         nodeName: String, incarnation: UInt64, version: String, loopCount: Int, clientHost: String,
         clientPort: UInt16, adminHost: String?,
-        adminPort: UInt16, dialects: [any Dialect], chatLimits: ChatLimits,
+        adminPort: UInt16, dialects: [any Dialect],
         trustedProxies: [IPNetwork], echoPath: String?
     ) {
         self.nodeName = nodeName
@@ -84,7 +83,6 @@ public struct GatewaySettings: Sendable {
         self.adminHost = adminHost
         self.adminPort = adminPort
         self.dialects = dialects.map { HostedDialect($0) }
-        self.chatLimits = chatLimits
         self.trustedProxies = trustedProxies
         self.echoPath = echoPath
     }

@@ -5,6 +5,7 @@ import ChatModel
 import Cluster
 import Configuration
 import EventLoop
+import Synchronization
 import Telemetry
 
 /// The state that the loops of a node share: constant settings, their mailboxes and their reports.
@@ -32,6 +33,8 @@ final class GatewayShared: Sendable {
     let connectionCount = ConnectionCount()
     let addresses: AddressLedger
     let rates: RateLedger
+    /// For what runs on no loop; each loop has its own copy.
+    let limits: Mutex<Limits>
 
     init(
         settings: GatewaySettings, limits: Limits, view: View, stores: [any ChatStore],
@@ -46,6 +49,7 @@ final class GatewayShared: Sendable {
         self.view = view
         self.stores = stores
         self.logger = logger
+        self.limits = Mutex(limits)
         self.rates = RateLedger(limits.ofUser) { settings.readClocks().monotonic }
         self.addresses = AddressLedger(limits) { address, count in
             logger.warning(

@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import ChatModel
 import Configuration
 import DialectKit
 import EventLoop

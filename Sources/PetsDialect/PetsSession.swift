@@ -119,7 +119,7 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
     ) throws(FieldError) {
         switch event {
         case "conversations":
-            self.listedConversations = MembershipList(byteLimit: steps.limits.answerBytes)
+            self.listedConversations = MembershipList(byteLimit: steps.limits.outboundBytes)
             self.fetchConversations(after: nil, into: &steps)
         case "message":
             let data = try Self.data(document, text)
@@ -180,8 +180,8 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
         let pet = try document.requiredString("pet_id", of: data, in: text)
         guard UUIDText.matches(pet) else { throw FieldError("pet_id: must be a UUID") }
         let providers = try document.requiredStrings("providers", of: data, in: text)
-        guard providers.count <= ChatLimits.usersPerRequest else {
-            throw FieldError("providers: more than \(ChatLimits.usersPerRequest) users")
+        guard providers.count <= Limits.usersPerRequest else {
+            throw FieldError("providers: more than \(Limits.usersPerRequest) users")
         }
         guard providers.allSatisfy(UUIDText.matches) else {
             throw FieldError("providers: each must be a UUID")

@@ -10,7 +10,7 @@ internal import JSON
 struct RoomsBody {
     let document: JSONDocument
     let bytes: [UInt8]
-    private let contentBytes: Int
+    private let limits: Limits
 
     static let titleLimit = 200
     static let descriptionLimit = 2000
@@ -19,7 +19,7 @@ struct RoomsBody {
         guard Self.isJSON(request.contentType) else {
             throw HTTPError(.unsupportedMediaType, "Content-Type: must be application/json")
         }
-        var document = JSONDocument(depthLimit: request.jsonDepth)
+        var document = JSONDocument(depthLimit: request.limits.jsonDepth)
         do throws(JSONError) {
             try document.parse(bytes.span.bytes)
         } catch {
@@ -30,14 +30,15 @@ struct RoomsBody {
         }
         self.document = document
         self.bytes = bytes
-        self.contentBytes = request.contentBytes
+        self.limits = request.limits
     }
 
     /// Parses a body with a message's text, which has a limit of its own.
     static func ofMessage(_ request: HTTPRequest, _ bytes: [UInt8]) throws(HTTPError) -> RoomsBody {
-        guard bytes.count <= request.messageBytes else {
+        guard bytes.count <= request.limits.messageBytes else {
             throw HTTPError(
-                .contentTooLarge, "body: the message is longer than \(request.messageBytes) bytes")
+                .contentTooLarge,
+                "body: the message is longer than \(request.limits.messageBytes) bytes")
         }
         return try RoomsBody(request, bytes)
     }
@@ -92,10 +93,8 @@ struct RoomsBody {
         guard let content = try self.text("content") else {
             throw .badRequest("content: is missing")
         }
-        var limits = ChatLimits()
-        limits.contentBytes = self.contentBytes
         do throws(ChatError) {
-            try limits.check(content: content)
+            try self.limits.check(content: content)
         } catch {
             throw HTTPError(error)
         }

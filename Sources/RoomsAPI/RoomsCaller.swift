@@ -20,7 +20,7 @@ struct RoomsCaller {
     init(_ request: HTTPRequest) throws(HTTPError) {
         self.isLoopback = request.isLoopback
         self.limitKey = request.limitKey
-        self.pageBytes = request.pageBytes
+        self.pageBytes = request.limits.pageBytes
         switch request.credentials {
         case .bearer(let identity):
             self.identity = identity

@@ -1,4 +1,5 @@
 import AdminAPI
+import ChatModel
 import ClusterWire
 import Configuration
 import Gateway

@@ -1,5 +1,6 @@
 import AdminAPI
 import Bytes
+import ChatModel
 import Configuration
 import EmbeddedStore
 import Gateway

@@ -8,8 +8,8 @@ extension NodeSetting {
         "jwks-file", "jwt-audience", "jwt-issuer", "jwt-leeway", "tls-cert", "tls-key",
     ]
 
-    /// The chat engine reads this limit only at the start.
-    private static let fixedLimit = "limit typing-seconds"
+    private static let reloadableLimits = Set(
+        LimitTable.all.filter { !$0.needsRestart }.map { "limit \($0.name)" })
 
     /// The effective settings of a node.
     ///
@@ -18,7 +18,7 @@ extension NodeSetting {
         started.settings.map { setting in
             let isReloadable =
                 self.reloadable.contains(setting.name)
-                || setting.name.hasPrefix("limit ") && setting.name != self.fixedLimit
+                || self.reloadableLimits.contains(setting.name)
             let effective =
                 isReloadable
                 ? reloaded?.settings.first { $0.name == setting.name } ?? setting : setting

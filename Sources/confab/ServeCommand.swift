@@ -147,8 +147,7 @@ struct RunningNode {
                 startedAt: WallClock.now),
             clusterName: options.clusterName, store: options.store.kind,
             waitReplicas: options.store.waitReplicas,
-            limits: options.chatLimits, drain: options.drain,
-            logger: logger)
+            drain: options.drain, logger: logger)
         let metrics: @Sendable () -> MetricsSnapshot = {
             var snapshot = board.total()
             store.statistics?.add(to: &snapshot)
@@ -166,7 +165,6 @@ struct RunningNode {
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port,
             adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: try Self.dialects(options, keys),
-            chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.publicURL = options.publicURL
         settings.awaitsStart = true
@@ -366,7 +364,8 @@ struct RunningNode {
                 environment: ProcessContext.environment, Program.commands)
         else { return }
         let keys = NodeKeys(options)
-        let live = try keys.load()
+        var live = try keys.load()
+        live.limits = LimitTable.reloaded(self.options.limits, with: options.limits)
         keys.logWarnings(to: self.logger)
         try self.webhooks?.reloadSecrets(NodeKeys(self.options))
         self.gateway.reload(live)

@@ -32,7 +32,7 @@ struct AdminLookupTests {
             record: NodeRecord(
                 incarnation: 1, name: "n1", address: "here:1", host: "h", version: "1",
                 loops: 2, startedAt: Timestamp(milliseconds: 0)),
-            clusterName: "confab", store: store, waitReplicas: nil, limits: ChatLimits(),
+            clusterName: "confab", store: store, waitReplicas: nil,
             drain: .seconds(30), logger: node.logger)
         admin.attach(node.gateway)
         return admin

@@ -172,8 +172,8 @@ struct AgentsInputTests {
         static let all = messages + direct + otherFrames
     }
 
-    private static var limits: ChatLimits {
-        var limits = ChatLimits()
+    private static var limits: Limits {
+        var limits = Limits()
         limits.contentBytes = 24
         limits.metadataBytes = 24
         return limits

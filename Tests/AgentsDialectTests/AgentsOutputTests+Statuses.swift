@@ -17,18 +17,18 @@ extension AgentsOutputTests {
         let description = ConversationDetails(
             record: record, head: 0, members: members,
             online: Set(members.prefix(10).map(\.user)), participantCount: 1500)
-        func list(_ limits: ChatLimits) throws -> String {
+        func list(_ limits: Limits) throws -> String {
             var probe = SessionProbe.agents(limits: limits)
             _ = probe.send(#"{"type":"status_query"}"#)
             return try #require(probe.answer(.described(description)).first)
         }
-        let all = try list(ChatLimits())
+        let all = try list(Limits())
         #expect(all.matches(of: /"agent_id":/).count == 1000)
         #expect(all.matches(of: /"status":"online"/).count == 10)
         #expect(all.contains(#""agents":[{"agent_id":"user-0","status":"online""#))
         #expect(all.contains(#"],"participant_count":1500,"timestamp""#))
-        var limits = ChatLimits()
-        limits.answerBytes = 4096
+        var limits = Limits()
+        limits.outboundBytes = 4096
         let short = try list(limits)
         #expect((3000...4300).contains(short.utf8.count))
         #expect(

@@ -8,7 +8,7 @@ import Identity
 extension SessionProbe {
     /// The agent of ann, with the channel "c" or without one.
     static func agents(
-        channel: String? = "c", after: String? = nil, limits: ChatLimits = ChatLimits()
+        channel: String? = "c", after: String? = nil, limits: Limits = Limits()
     ) -> SessionProbe {
         let identity = Identity(
             user: "ann", displayName: "Ann", tenant: "tenant", agent: "agent-1",

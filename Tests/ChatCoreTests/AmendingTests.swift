@@ -41,7 +41,7 @@ struct EditTests {
 
     @Test("needs a stored message that is still kept")
     func exists() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 2
         var fixture = ConversationFixture(of: [ann], limits)
         for number in 1...3 { _ = fixture.post("\(number)", by: ann) }

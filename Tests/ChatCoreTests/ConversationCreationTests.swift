@@ -122,8 +122,8 @@ struct ConversationCreationTests {
 
     @Test("is limited to the members that a conversation may have")
     func tooMany() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 2
+        var limits = Limits()
+        limits.members = 2
         var fixture = ConversationFixture(limits)
         #expect(
             fixture.submit(self.newConversation(of: [ann, bob, cid]), request: 1) == [

@@ -36,7 +36,7 @@ struct ConversationFixture {
 
     private let isInbox: Bool
 
-    init(_ limits: ChatLimits = ChatLimits(), isInbox: Bool = false) {
+    init(_ limits: Limits = .withoutRates, isInbox: Bool = false) {
         self.rules = ConversationRules(limits)
         self.isInbox = isInbox
         self.conversation = Conversation(rules: self.rules, isInbox: isInbox)
@@ -45,7 +45,7 @@ struct ConversationFixture {
     }
 
     /// A conversation that the first person created. All are members, and none is present.
-    init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
+    init(of people: [Person], open: Bool = false, _ limits: Limits = .withoutRates) {
         self.init(limits)
         if let creator = people.first {
             _ = self.create(by: creator, template: open ? .listed : .closed)

@@ -39,7 +39,7 @@ struct ConversationInspectionTests {
 
     @Test("counts only the messages that are retained")
     func retained() throws {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 3
         var fixture = ConversationFixture(of: [ann], limits)
         for number in 1...5 { _ = fixture.post("\(number)", by: ann) }
@@ -49,7 +49,7 @@ struct ConversationInspectionTests {
 
     @Test("does not exist before it is created")
     func missing() {
-        let conversation = Conversation(rules: ConversationRules(ChatLimits()))
+        let conversation = Conversation(rules: ConversationRules(Limits()))
         #expect(conversation.summary(at: 0) == nil)
         #expect(conversation.inspection(memberLimit: 1, at: 0) == nil)
     }

@@ -90,7 +90,7 @@ struct ConversationJoinTests {
 
     @Test("returns the oldest message that is kept: by the store, and by the history limit")
     func oldest() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 3
         var fixture = ConversationFixture(of: [ann], limits)
         for number in 1...5 { _ = fixture.post("\(number)", by: ann) }
@@ -152,8 +152,8 @@ struct ConversationJoinTests {
 
     @Test("is refused above the member limit, but never to a member")
     func full() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 2
+        var limits = Limits()
+        limits.members = 2
         var fixture = ConversationFixture(of: [ann, bob], limits)
         #expect(fixture.joinAndSubscribe(cid) == [refused(.tooManyMembers(limit: 2))])
         #expect(fixture.joinAndSubscribe(bob).contains("answer: joined"))

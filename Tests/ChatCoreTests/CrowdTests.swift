@@ -8,7 +8,7 @@ struct CrowdTests {
     /// Ten members. The conversation is a crowd above three present users, until there are fewer
     /// than two.
     private static func fixture(present count: Int, changes: Int = 100) -> ConversationFixture {
-        var limits = ChatLimits()
+        var limits = Limits()
         (limits.crowdAbove, limits.crowdEndsBelow, limits.crowdChangeLimit) = (3, 2, changes)
         var fixture = ConversationFixture(of: makePeople(10), limits)
         for person in makePeople(count) { _ = fixture.joinAndSubscribe(person) }

@@ -14,8 +14,8 @@ struct FullConversationTests {
 
     /// Its three members are a user and two guests, who are absent.
     private func full() -> ConversationFixture {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 3
+        var limits = Limits()
+        limits.members = 3
         return ConversationFixture(of: [ann, self.proven, self.connected], open: true, limits)
     }
 
@@ -38,8 +38,8 @@ struct FullConversationTests {
 
     @Test("keeps its size with many guests, one after the other")
     func many() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 30
+        var limits = Limits()
+        limits.members = 30
         var fixture = ConversationFixture(of: [ann, cid], open: true, limits)
         _ = fixture.joinAndSubscribe(self.connected)
         for number in 100..<300 {
@@ -53,8 +53,8 @@ struct FullConversationTests {
 
     @Test("takes no place of a guest that has created it")
     func creator() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 3
+        var limits = Limits()
+        limits.members = 3
         let guests = [self.proven, self.connected, self.other]
         var fixture = ConversationFixture(of: guests, open: true, limits)
         for person in [cid, dan] {
@@ -66,8 +66,8 @@ struct FullConversationTests {
 
     @Test("gives no rights back to a guest that created and left it, and whose place it takes")
     func formerCreator() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 2
+        var limits = Limits()
+        limits.members = 2
         var fixture = ConversationFixture(of: [self.proven, cid], open: true, limits)
         _ = fixture.leave(self.proven)
         #expect(fixture.join(self.proven).contains("answer: joined"))

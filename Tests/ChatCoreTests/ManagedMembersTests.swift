@@ -180,8 +180,8 @@ struct ManagedMembersTests {
 
     @Test("cannot add more members than the limit")
     func limit() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 2
+        var limits = Limits()
+        limits.members = 2
         var fixture = ConversationFixture(of: [ann, bob], limits)
         #expect(fixture.add(cid, by: ann) == [refused(.tooManyMembers(limit: 2))])
         #expect(fixture.add(bob, by: ann) == ["answer: joined"])

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 import Testing
 
 @testable import ChatCore
@@ -7,7 +8,7 @@ import Testing
 @Suite("A pin")
 struct PinTests {
     /// Ann, who created the conversation, and Bob, and three messages by Ann.
-    private static func fixture(_ limits: ChatLimits = ChatLimits()) -> ConversationFixture {
+    private static func fixture(_ limits: Limits = .withoutRates) -> ConversationFixture {
         var fixture = ConversationFixture(of: [ann, bob], limits)
         for content in ["one", "two", "three"] { _ = fixture.post(content, by: ann) }
         return fixture
@@ -88,7 +89,7 @@ struct PinTests {
 
     @Test("outlives the history, and can be ended after it")
     func trimmed() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 2
         var fixture = Self.fixture(limits)
         _ = fixture.pin(2, by: ann)
@@ -101,7 +102,7 @@ struct PinTests {
 
     @Test("that has left the history can be edited, deleted and reacted to")
     func trimmedAmendments() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 2
         var fixture = Self.fixture(limits)
         _ = fixture.pin(2, by: ann)

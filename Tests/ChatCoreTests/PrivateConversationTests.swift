@@ -115,8 +115,8 @@ struct RemovedUserTests {
 
     @Test("is remembered, also if it is the creator, however many users have left before")
     func manyFormerMembers() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 3
+        var limits = Limits()
+        limits.members = 3
         var fixture = ConversationFixture(of: [ann, bob], open: true, limits)
         for number in 0..<4 {
             let name = ByteString("u\(number)")
@@ -137,8 +137,8 @@ struct RemovedUserTests {
 
     @Test("is never forgotten: with the most removed users, a conversation gets no further members")
     func mostRemovedUsers() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 2
+        var limits = Limits()
+        limits.members = 2
         var fixture = ConversationFixture(of: [ann, bob], open: true, limits)
         _ = fixture.remove(bob, by: ann)
         #expect(fixture.join(cid).contains("answer: joined"))
@@ -184,8 +184,8 @@ struct RemovedUserTests {
 
     @Test("is remembered only while the conversation may have as many members")
     func bound() {
-        var limits = ChatLimits()
-        limits.membersPerConversation = 3
+        var limits = Limits()
+        limits.members = 3
         var fixture = ConversationFixture(of: [ann], open: true, limits)
         for person in makePeople(5) {
             _ = fixture.add(person, by: ann)

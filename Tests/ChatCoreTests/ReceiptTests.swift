@@ -7,7 +7,7 @@ import Testing
 @Suite("Receipts")
 struct ReceiptTests {
     /// Ann is present and has sent this many messages; Bob, Cid and Dan are members.
-    private static func fixture(messages: Int = 3, _ limits: ChatLimits = ChatLimits())
+    private static func fixture(messages: Int = 3, _ limits: Limits = Limits())
         -> ConversationFixture
     {
         var fixture = ConversationFixture(of: [ann, bob, cid, dan], limits)
@@ -139,7 +139,7 @@ struct ReceiptTests {
         "of one read cover the newest 100 below it, or as many as the limit, and those it lists"
     )
     func bound() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.readReceiptLimit = 2
         var fixture = Self.fixture(messages: 9, limits)
         #expect(

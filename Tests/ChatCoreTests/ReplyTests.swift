@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A reply")
 struct ReplyTests {
-    private static func fixture(_ limits: ChatLimits = ChatLimits()) -> ConversationFixture {
+    private static func fixture(_ limits: Limits = Limits()) -> ConversationFixture {
         var fixture = ConversationFixture(of: [ann, bob], limits)
         _ = fixture.post("root", by: ann)
         _ = fixture.post("other", by: bob)
@@ -88,7 +88,7 @@ struct ReplyTests {
 
     @Test("to a message that does not exist or is trimmed is refused, and later sends are stored")
     func refused() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 2
         var fixture = Self.fixture(limits)
         _ = fixture.post("third", by: ann)
@@ -102,7 +102,7 @@ struct ReplyTests {
 
     @Test("to the root of a thread that has left the history is allowed while replies are retained")
     func goneRoot() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 2
         var fixture = Self.fixture(limits)
         _ = fixture.reply("a", to: 1, by: bob)
@@ -125,7 +125,7 @@ struct ReplyTests {
 
     @Test("to a pinned message that has left the history is allowed")
     func pinnedTarget() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.historyLimit = 2
         var fixture = Self.fixture(limits)
         _ = fixture.reply("a", to: 1, by: bob)

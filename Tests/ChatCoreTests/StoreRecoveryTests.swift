@@ -6,8 +6,8 @@ import Testing
 
 @Suite("When the store loses changes, a conversation")
 struct StoreRecoveryTests {
-    static var limits: ChatLimits {
-        var limits = ChatLimits()
+    static var limits: Limits {
+        var limits = Limits()
         limits.retention = .seconds(60)
         return limits
     }

@@ -55,7 +55,7 @@ struct TypingTests {
 
     @Test("of more users than the limit is not announced")
     func bound() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.typingUsersPerConversation = 2
         var fixture = ConversationFixture(of: [ann, bob, cid], limits)
         _ = fixture.setTyping(by: ann)

@@ -45,7 +45,7 @@ struct ConversationPageTests {
 
     @Test("that waits is read again after a reconnect to a store that may be another one")
     func lostStore() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.retention = .seconds(60)
         let cluster = ThreeNodeCluster(limits: limits)
         let (_, bob) = cluster.subscribeAliceAndBob()

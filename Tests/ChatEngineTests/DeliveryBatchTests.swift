@@ -109,7 +109,7 @@ struct LateAnswerTests {
     /// A loop on which bob has repeated the send of message 1, and then receives its deletion. This
     /// test is the owner and the store.
     private func chatWithPendingSend() -> (chat: ChatLoop, feed: FeedID, request: RequestID) {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.retention = .seconds(60)
         var chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: limits)
         let joinRequest = JoinRequest(

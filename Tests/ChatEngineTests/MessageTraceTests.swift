@@ -133,8 +133,8 @@ struct MessageTraceTests {
 
     @Test("keeps the newest steps in a ring of fixed size")
     func ring() {
-        var limits = ChatLimits()
-        limits.traceRecords = 8
+        var limits = Limits()
+        limits.traceSteps = 8
         let cluster = ThreeNodeCluster(limits: limits)
         let (alice, _) = cluster.subscribeAliceAndBob()
         for number in 1...5 { cluster.say("message \(number)", by: alice) }

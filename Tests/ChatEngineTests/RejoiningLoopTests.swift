@@ -56,7 +56,7 @@ struct RejoiningLoopTests {
 
     @Test("offers a write that was stored before it rejoined, and answered afterwards")
     mutating func offersFormerWrites() throws {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.retention = .seconds(60)
         self.chat = ChatLoop(id: .far, view: ThreeNodeCluster.view, limits: limits)
         let view = View(

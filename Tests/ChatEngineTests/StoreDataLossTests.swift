@@ -10,7 +10,7 @@ struct StoreDataLossTests {
     let cluster: ThreeNodeCluster
 
     init() {
-        var limits = ChatLimits()
+        var limits = Limits()
         limits.retention = .seconds(60)
         self.cluster = ThreeNodeCluster(limits: limits)
     }

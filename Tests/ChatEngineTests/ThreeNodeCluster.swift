@@ -73,7 +73,7 @@ final class ThreeNodeCluster {
     var sentItems: [LoopPair: [String]] = [:]
     var storeRequests: [LoopID: [String]] = [:]
 
-    init(limits: ChatLimits = .init()) {
+    init(limits: Limits = .withoutRates) {
         self.key = Self.keys(1)[0]
         self.tables = MemoryTables(history: limits.historyLimit)
         for loop in Self.loops {

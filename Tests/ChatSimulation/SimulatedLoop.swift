@@ -44,7 +44,7 @@ struct SimulatedLoop {
     var requests: [RequestContextID: SimulatedRequest] = [:]
     private(set) var lastContext: UInt64 = 0
 
-    init(id: LoopID, node: Int, view: View, limits: ChatLimits) {
+    init(id: LoopID, node: Int, view: View, limits: Limits) {
         self.id = id
         self.node = node
         self.chat = ChatLoop(id: id, view: view, limits: limits)

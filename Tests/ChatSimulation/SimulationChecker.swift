@@ -62,9 +62,9 @@ struct SimulationChecker {
     var wishes: [Wish] = []
     /// The target and the mentions of each send that has some, by its text.
     var requestedAnnotations: [String: (reply: SequenceNumber?, mentions: [UserID])] = [:]
-    let limits: ChatLimits
+    let limits: Limits
 
-    init(limits: ChatLimits) {
+    init(limits: Limits) {
         self.limits = limits
     }
 

@@ -9,7 +9,7 @@ struct SimulationParameters {
     let clients: Int
     /// When the disturbances end.
     let calmAfter: Int64
-    var limits = ChatLimits()
+    var limits = Limits.withoutRates
     /// Between nodes: the delay in milliseconds, and how many of a thousand envelopes are lost,
     /// duplicated or delayed.
     let delay: ClosedRange<Int64>

@@ -38,7 +38,7 @@ struct MessageCost {
     /// - Parameter directory: where SQLite keeps its file; nil for a store in memory.
     init(conversations: Int, directory: String? = nil) {
         let id = LoopID(incarnation: 7, loop: 0)
-        var limits = ChatLimits()
+        var limits = Limits.withoutRates
         limits.historyLimit = Self.history
         limits.recentMessages = Self.history
         self.chat = ChatLoop(

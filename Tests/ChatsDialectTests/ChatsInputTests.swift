@@ -246,8 +246,8 @@ struct ChatsInputTests {
         static let all = messages + joining + asking + otherFrames
     }
 
-    private static var limits: ChatLimits {
-        var limits = ChatLimits()
+    private static var limits: Limits {
+        var limits = Limits()
         limits.contentBytes = 24
         return limits
     }

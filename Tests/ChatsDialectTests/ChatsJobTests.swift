@@ -300,8 +300,8 @@ struct ChatsJobTests {
         "lists chats up to the limit of an answer, each with 50 participants, and tells of the rest"
     )
     func longList() throws {
-        var limits = ChatLimits()
-        limits.answerBytes = 50_000
+        var limits = Limits()
+        limits.outboundBytes = 50_000
         var probe = SessionProbe.chats(limits: limits)
         _ = probe.send(#"{"type":"getChats","data":{}}"#)
         var page = MembershipPage()

@@ -8,7 +8,7 @@ import Identity
 extension SessionProbe {
     /// The new connection of Ann, number 7, subscribed to the chat 5.
     static func chats(
-        grants: Grants = .listed(["5"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
+        grants: Grants = .listed(["5"]), isAdmin: Bool = false, limits: Limits = Limits()
     ) -> SessionProbe {
         let identity = Identity(
             user: "7", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)

@@ -1,4 +1,5 @@
 import Bytes
+import ChatModel
 import Foundation
 import Telemetry
 import Testing
@@ -288,6 +289,18 @@ struct ServeOptionsTests {
         var limits = Limits()
         try LimitTable.apply("\(name)=\(limit.defaultText)", to: &limits)
         #expect(limits == Limits())
+    }
+
+    @Test("follows a reload, unless it needs a restart", arguments: LimitTable.all.map(\.name))
+    func reloadedLimits(name: String) throws {
+        let limit = try #require(LimitTable.named(name))
+        var (started, settings) = (Limits(), Limits())
+        started.historyLimit = 5
+        try LimitTable.apply(
+            "\(name)=\(limit.rangeText.components(separatedBy: " to ")[0])", to: &settings)
+        let reloaded = LimitTable.reloaded(started, with: settings)
+        #expect(limit.text(in: reloaded) == limit.text(in: limit.needsRestart ? started : settings))
+        #expect(reloaded.historyLimit == 5)
     }
 
     @Test("states its real defaults in the help")

@@ -27,8 +27,8 @@ struct ConversationsInputTests {
         var isAnsweredAtOnce: Bool { self.output.allSatisfy { $0.hasPrefix("{") } }
     }
 
-    private static var limits: ChatLimits {
-        var limits = ChatLimits()
+    private static var limits: Limits {
+        var limits = Limits()
         limits.contentBytes = 24
         return limits
     }
@@ -49,7 +49,7 @@ struct ConversationsInputTests {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
             setup.live.limits.jsonDepth = 8
-            setup.settings.chatLimits.contentBytes = 24
+            setup.live.limits.contentBytes = 24
         }
         let peer = try TestPeer(TestNode.path("ann", in: "room-1"), port: node.port)
         for example in Case.all where example.isAnsweredAtOnce && !example.output.isEmpty {

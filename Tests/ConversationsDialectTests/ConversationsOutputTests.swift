@@ -180,7 +180,7 @@ struct ConversationsOutputTests {
             Issue.record("the upgrade is refused, so that browsers do not see why")
             return
         }
-        var steps = SessionSteps(limits: ChatLimits())
+        var steps = SessionSteps(limits: Limits())
         session.opened(into: &steps)
         let lines = steps.list.map { step in
             switch step {

@@ -8,7 +8,7 @@ import JSON
 /// Properties that hold for any frame of a client. The fuzzer (`script/fuzz conversations`) and the
 /// corpus tests check them. A failed check stops the process.
 enum ConversationsProperty {
-    private static let limits = ChatLimits()
+    private static let limits = Limits()
 
     /// - Returns: whether the frame requests something and is not answered with an error.
     @discardableResult

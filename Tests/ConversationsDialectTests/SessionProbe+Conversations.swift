@@ -10,7 +10,7 @@ extension SessionProbe {
         user: String = "ann", name: String? = "Ann", agent: String? = nil,
         conversation: String = "room-1", after: String? = nil,
         grants: Grants = .all,
-        isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
+        isAdmin: Bool = false, limits: Limits = Limits()
     ) {
         let identity = Identity(
             user: .init(user), displayName: name.map { .init($0) }, tenant: "tenant",

@@ -70,7 +70,7 @@ final class ChatLoopFixture {
     private var now = ClockReading(
         monotonic: 1000, wall: Timestamp(milliseconds: 1_700_000_000_000))
     private var document = JSONDocument()
-    private var steps = SessionSteps(limits: ChatLimits())
+    private var steps = SessionSteps(limits: Limits())
     private var rendering = Rendering()
 
     private final class AnswerQueue: StoreClient {
@@ -88,7 +88,7 @@ final class ChatLoopFixture {
 
     init() {
         let view = View(number: 1, nodes: [View.Node(incarnation: 1, loops: 1)])
-        self.chat = ChatLoop(id: LoopID(incarnation: 1, loop: 0), view: view, limits: ChatLimits())
+        self.chat = ChatLoop(id: LoopID(incarnation: 1, loop: 0), view: view, limits: Limits())
     }
 
     /// The stored record of a conversation; nil if it does not exist.

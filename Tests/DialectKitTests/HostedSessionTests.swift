@@ -147,7 +147,7 @@ struct HostedSessionTests {
     private static func texts(
         of session: inout HostedSession, _ event: (inout HostedSession, inout SessionSteps) -> Void
     ) -> [String] {
-        var steps = SessionSteps(limits: ChatLimits())
+        var steps = SessionSteps(limits: Limits())
         event(&session, &steps)
         return steps.list.map { if case .broadcast(let text) = $0 { text } else { "\($0)" } }
     }
@@ -180,7 +180,7 @@ struct HostedSessionTests {
     func missingCapability() async {
         await #expect(processExitsWith: .failure) {
             var session = HostedSession(PlainSession())
-            var steps = SessionSteps(limits: ChatLimits())
+            var steps = SessionSteps(limits: Limits())
             session.receivedPage(nil, for: RequestTag(kind: 1), into: &steps)
         }
     }

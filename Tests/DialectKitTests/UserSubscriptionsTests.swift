@@ -25,7 +25,7 @@ private struct ScriptedSubscriber {
 
     /// - Returns: the steps that the change appended.
     mutating func run(_ change: (inout UserSubscriptions, inout SessionSteps) -> Void) -> [String] {
-        var steps = SessionSteps(limits: ChatLimits())
+        var steps = SessionSteps(limits: Limits())
         change(&self.subscriptions, &steps)
         return steps.list.map { step in
             switch step {

@@ -25,7 +25,7 @@ public struct FuzzedSession {
 
     private var session: HostedSession
     private var document = JSONDocument()
-    private var steps = SessionSteps(limits: ChatLimits())
+    private var steps = SessionSteps(limits: Limits())
     private var pending: [PendingStep] = []
     private var isTokenPending = false
     /// The subscribed conversations, with the last delivered message of each.
@@ -269,10 +269,10 @@ public struct FuzzedSession {
 
     private func checkMessage(_ body: MessageBody) {
         precondition(
-            (try? ChatLimits().check(content: body.content)) != nil,
+            (try? Limits().check(content: body.content)) != nil,
             "A message beyond the limits.")
         precondition(
-            body.metadata.map { $0.count <= ChatLimits().metadataBytes } ?? true,
+            body.metadata.map { $0.count <= Limits().metadataBytes } ?? true,
             "Metadata beyond the limits.")
         precondition(
             body.author.id == self.session.principal?.person.id, "A message by another author.")

@@ -16,7 +16,7 @@ public struct SessionProbe {
 
     /// - Parameter dialect: the dialect that opens the session.
     public init(
-        _ dialect: some Dialect, _ request: DialectRequest, limits: ChatLimits = ChatLimits()
+        _ dialect: some Dialect, _ request: DialectRequest, limits: Limits = Limits()
     ) {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
@@ -27,7 +27,7 @@ public struct SessionProbe {
 
     public init(_ session: HostedSession) {
         self.session = session
-        self.steps = SessionSteps(limits: ChatLimits())
+        self.steps = SessionSteps(limits: Limits())
     }
 
     public mutating func opened() -> [String] {

@@ -1,4 +1,5 @@
-public import Configuration
+public import ChatModel
+import Configuration
 import TestKit
 
 /// Frames of the Conversations protocol that tests send and look for.

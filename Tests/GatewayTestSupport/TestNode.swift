@@ -52,18 +52,18 @@ public final class TestNode {
     ) throws {
         ProcessSetup.raiseDescriptorLimit()
         let folder = try folder ?? TemporaryFolder()
-        var chatLimits = ChatLimits()
-        chatLimits.historyLimit = history
+        var limits = Limits()
+        limits.historyLimit = history
         let settings = GatewaySettings(
             nodeName: "test", incarnation: UInt64.random(in: 1...UInt64.max), version: "0",
             loopCount: loops, clientHost: "127.0.0.1",
             clientPort: 0,
-            adminHost: nil, adminPort: 0, dialects: dialects, chatLimits: chatLimits,
+            adminHost: nil, adminPort: 0, dialects: dialects,
             trustedProxies: IPNetwork.loopback, echoPath: "/echo")
         let live = LiveSettings(
             verifier: TokenVerifier(secret: Self.secret), tls: nil,
             origins: OriginPolicy(AllowedOrigins(own: true, others: ["https://page.test"])),
-            limits: Limits())
+            limits: limits)
         var setup = NodeOptions(settings: settings, live: live, admin: nil)
         try change(&setup)
         self.folder = folder

@@ -1,4 +1,5 @@
 import Bytes
+import ChatModel
 import Configuration
 import EventLoop
 import GatewayTestSupport

@@ -54,7 +54,7 @@ struct EnginePollingTests {
         [(60, bytes: 12_000), (12, bytes: 90_000)])
     func pairs(roomCount: Int, posted: (count: Int, bytes: Int)) throws {
         let node = try Self.node {
-            $0.settings.chatLimits.contentBytes = 100_000
+            $0.live.limits.contentBytes = 100_000
             $0.live.limits.messageBytes = 200_000
         }
         let rooms = ["one", "two"].prefix(roomCount)

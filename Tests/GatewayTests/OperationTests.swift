@@ -1,4 +1,5 @@
 import ChatCore
+import ChatModel
 import Configuration
 import GatewayTestSupport
 import Identity
@@ -218,6 +219,25 @@ struct ReloadTests {
                     answer["local_id"] == "q"
                         && answer.number("retry_after").map { $0 > 0 && $0 <= 1 } == true)
                 return true
+            })
+    }
+
+    @Test("changes the limits of conversations that are in memory")
+    func conversations() throws {
+        let node = try TestNode()
+        _ = try node.conversationClient("ann")
+        _ = try node.conversationClient("bob")
+        var live = node.live
+        live.limits.members = 2
+        node.gateway.reload(live)
+        #expect(node.gateway.limits.members == 2)
+        try Deadline.wait(
+            for: "the new limit",
+            untilTrue: {
+                let user = "user \(UInt64.random(in: 0 ... .max))"
+                let client = try RawWebSocketClient(
+                    TestNode.path(user, in: "room"), port: node.port)
+                return if case .close(code: 4004, _) = try client.next() { true } else { false }
             })
     }
 

@@ -101,7 +101,7 @@ struct PipeliningTests {
         let byteCount = 5 << 20
         let handler = GatedHandler(bodyBytes: 10, isOpen: true)
         let node = try Self.node(handler) {
-            $0.settings.chatLimits.contentBytes = byteCount
+            $0.live.limits.contentBytes = byteCount
             $0.live.limits.contentBytes = byteCount
             $0.live.limits.messageBytes = 2 * byteCount
             $0.live.limits.frameBytes = 2 * byteCount

@@ -51,7 +51,7 @@ struct RouterTests {
             nodeName: "n1", incarnation: 1, version: "0", loopCount: 1, clientHost: "127.0.0.1",
             clientPort: 0, adminHost: nil, adminPort: 0,
             dialects: TestNode.allDialects,
-            chatLimits: ChatLimits(), trustedProxies: [], echoPath: "/echo")
+            trustedProxies: [], echoPath: "/echo")
         settings.allowsAnonymous = true
         return settings
     }()

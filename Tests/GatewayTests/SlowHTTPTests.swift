@@ -1,3 +1,4 @@
+import ChatModel
 import Configuration
 import EventLoop
 import Gateway

@@ -99,7 +99,7 @@ struct SlowReaderTests {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
             setup.live.limits.outboundBytes = 100_000
-            setup.settings.chatLimits.pageBytes = 4_000_000
+            setup.live.limits.pageBytes = 4_000_000
         }
         try node.fill(100, bytes: 16_000)
         let author = try node.peer("author")
@@ -133,7 +133,7 @@ struct SlowReaderTests {
     func deadPage() throws {
         let node = try TestNode {
             $0.live.limits.allowEverything()
-            $0.settings.chatLimits.pageBytes = 4_000_000
+            $0.live.limits.pageBytes = 4_000_000
         }
         try node.fill(100, bytes: 16_000)
         // Not before: the author answers no pings, and would be closed if the machine stalled.

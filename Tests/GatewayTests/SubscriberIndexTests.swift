@@ -17,7 +17,7 @@ struct SubscriberIndexTests {
         let id = LoopID(incarnation: 1, loop: 0)
         var chat = ChatLoop(
             id: id, view: View(number: 1, nodes: [.init(incarnation: 1, loops: 1)]),
-            limits: ChatLimits())
+            limits: Limits())
         let now = ClockReading(monotonic: 0, wall: .init(milliseconds: 0))
         let actor = Principal(
             person: Person(id: UserID(tokenSubject: "ann"), name: "ann"), isAdmin: false)

@@ -1,3 +1,4 @@
+import ChatModel
 import ClientTestSupport
 import Configuration
 import Gateway

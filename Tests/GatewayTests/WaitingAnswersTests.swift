@@ -59,7 +59,7 @@ struct WaitingAnswersTests {
         let node = try TestNode(loops: 2, dialects: TestNode.allDialects) {
             $0.live.limits.allowEverything()
             $0.live.limits.outboundBytes = Self.limit
-            $0.settings.chatLimits.pageBytes = Self.pageLimit
+            $0.live.limits.pageBytes = Self.pageLimit
         }
         try node.fill(100, bytes: 16_000)
         let first = try self.open(request, as: "ann", at: node)

@@ -54,7 +54,7 @@ extension AgentSuites {
             self.first = try LinkedNode(self.server, 1)
             self.second = try LinkedNode(self.server, 2)
             for node in [self.first, self.second] {
-                #expect(await node.link.waitUntilJoined(within: .seconds(30)))
+                #expect(await node.link.waitUntilJoined(within: .seconds(600)))
             }
             try Deadline.wait(for: "a view of both") {
                 [self.first, self.second].allSatisfy { node in
@@ -202,7 +202,7 @@ extension AgentSuites {
         func leaving() async throws {
             // A node that has just joined owns no shard yet.
             try self.waitForShards()
-            await self.first.link.handOver(within: .seconds(30))
+            await self.first.link.handOver(within: .seconds(600))
             #expect(self.first.link.joinState.hasHandedOver)
             #expect(self.first.link.joinState.isDraining)
             let view = try #require(await self.first.link.clusterStatus().view)
@@ -210,7 +210,7 @@ extension AgentSuites {
 
             self.first.link.resume()
             try self.waitForShards()
-            await self.first.link.leave(within: .seconds(30))
+            await self.first.link.leave(within: .seconds(600))
             #expect(!self.first.link.joinState.isJoined)
             try Deadline.wait(for: "a view without the node") {
                 self.second.receiver.calls.last?.hasSuffix("[2]") == true ? () : nil

@@ -218,8 +218,8 @@ struct PetsInputTests {
         static let all = messages + conversations + histories + otherFrames
     }
 
-    private static var limits: ChatLimits {
-        var limits = ChatLimits()
+    private static var limits: Limits {
+        var limits = Limits()
         limits.contentBytes = 24
         return limits
     }

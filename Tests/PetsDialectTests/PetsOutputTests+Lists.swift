@@ -28,8 +28,8 @@ extension PetsOutputTests {
     @Test(
         "list the newest conversations up to the limit of an answer, and tell that there are more")
     func longList() throws {
-        var limits = ChatLimits()
-        limits.answerBytes = 50_000
+        var limits = Limits()
+        limits.outboundBytes = 50_000
         var probe = SessionProbe.pets(limits: limits)
         _ = probe.send(#"{"event":"conversations","data":{}}"#)
         var page = MembershipPage()

@@ -8,7 +8,7 @@ import PetsDialect
 extension SessionProbe {
     /// The new connection of Ann, subscribed to the conversation "c".
     static func pets(
-        grants: Grants = .listed(["c"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
+        grants: Grants = .listed(["c"]), isAdmin: Bool = false, limits: Limits = Limits()
     ) -> SessionProbe {
         let identity = Identity(
             user: "ann", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)

@@ -102,13 +102,16 @@ extension ScriptedNode {
         _ credentials: Credentials = .none, anonymous: Bool = true, isLoopback: Bool = true,
         messageBytes: Int = 65_536
     ) async throws -> APIResponse {
+        var limits = Limits()
+        limits.messageBytes = messageBytes
+        limits.contentBytes = 100
         let request = HTTPRequest(
             method: method, path: path, query: query,
             contentType: method == .post || method == .patch ? contentType : nil,
             ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!,
             credentials: credentials,
             allowsAnonymous: anonymous, isLoopback: isLoopback, linkBase: base,
-            messageBytes: messageBytes, contentBytes: 100)
+            limits: limits)
         var response: HTTPResponse
         do throws(HTTPError) {
             if let work = try self.api.asyncResponse(for: request, body: Array(body.utf8)) {

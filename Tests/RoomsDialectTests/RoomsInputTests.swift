@@ -203,8 +203,8 @@ struct RoomsInputTests {
         static let all = arguments + rooms + fields
     }
 
-    private static var limits: ChatLimits {
-        var limits = ChatLimits()
+    private static var limits: Limits {
+        var limits = Limits()
         limits.contentBytes = 24
         return limits
     }

@@ -19,7 +19,7 @@ struct RoomsProbe {
     /// - Parameter dialect: the dialect of a node; nil for a new one.
     init(
         _ credentials: Credentials, allowsAnonymous: Bool = false,
-        limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key,
+        limits: Limits = Limits(), key: RecoveryKey = Self.key,
         at dialect: RoomsDialect? = nil
     ) {
         let request = DialectRequest(
@@ -33,7 +33,7 @@ struct RoomsProbe {
     }
 
     /// Ann, connected.
-    static func ann(grants: Grants = .all, limits: ChatLimits = ChatLimits()) -> Self {
+    static func ann(grants: Grants = .all, limits: Limits = Limits()) -> Self {
         var probe = Self(.ann(grants: grants), limits: limits)
         _ = probe.send("0")
         return probe
@@ -47,7 +47,7 @@ struct RoomsProbe {
     }
 
     /// Ann, who has joined these rooms without messages.
-    static func ann(in rooms: String..., limits: ChatLimits = ChatLimits()) -> Self {
+    static func ann(in rooms: String..., limits: Limits = Limits()) -> Self {
         var probe = Self.ann(limits: limits)
         for room in rooms { _ = probe.join(room) }
         return probe

@@ -95,8 +95,13 @@ struct LifecycleTests {
     @Test("reloads limits and the log level on SIGHUP")
     func reloadConfiguration() throws {
         let folder = try TemporaryFolder()
-        let file = try folder.write(#"{"log-level":"info"}"#, to: "confab.json")
+        let file = try folder.write(
+            #"{"log-level":"info","limit":{"content-bytes":3}}"#, to: "confab.json")
         let server = try ConfabServer(["--config", file], in: folder)
+        func send(_ content: String) throws -> CommandResult {
+            try confab("send", "lobby", content, "--as", "ops", "--yes", at: server.adminPort)
+        }
+        #expect(try send("five!").errors.contains("content: longer than 3 bytes"))
         try folder.write(#"{"log-level":"debug","limit":{"content-bytes":5}}"#, to: "confab.json")
 
         server.process.send(SIGHUP)
@@ -111,6 +116,8 @@ struct LifecycleTests {
         let client = try server.connect("alice")
         try client.sendMessage("longer than five bytes")
         #expect(try client.next("message.failed")["error"] == "content: longer than 5 bytes")
+        #expect(try send("five!").status == 0)
+        #expect(try send("longer").errors.contains("content: longer than 5 bytes"))
     }
 
     @Test("keeps its configuration after a failed reload", .long)

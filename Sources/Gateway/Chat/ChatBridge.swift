@@ -45,11 +45,11 @@ struct ChatBridge {
         self.pool = pool
         let settings = context.settings
         let id = LoopID(incarnation: settings.incarnation, loop: UInt16(context.index))
-        self.chat = ChatLoop(id: id, view: context.shared.view, limits: settings.chatLimits)
+        self.chat = ChatLoop(id: id, view: context.shared.view, limits: context.live.limits)
         self.chat.reportsPresence = settings.presenceObserver != nil
         self.store = StoreTraffic(context)
         self.document = JSONDocument(depthLimit: context.live.limits.jsonDepth)
-        self.steps = SessionSteps(limits: settings.chatLimits)
+        self.steps = SessionSteps(limits: context.live.limits)
     }
 
     /// Work for the end of the turn.
@@ -84,13 +84,10 @@ struct ChatBridge {
         self.steps.monotonicMilliseconds = self.context.now.monotonic
     }
 
-    /// Settings of the chat engine (typing, history) change only with a restart.
     mutating func reload(_ live: LiveSettings) {
         self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
-        self.steps.limits.contentBytes = live.limits.contentBytes
-        self.steps.limits.metadataBytes = live.limits.metadataBytes
-        self.steps.limits.answerBytes = live.limits.outboundBytes
-        self.steps.limits.pageBytes = live.limits.pageBytes
+        self.steps.limits = live.limits
+        self.chat.follow(live.limits)
     }
 
     /// Whether the turn has produced work that must be done in the same turn.

@@ -1,4 +1,5 @@
 import ChatCore
+import ChatModel
 import Configuration
 import EventLoop
 import TLS

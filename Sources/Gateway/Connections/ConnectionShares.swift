@@ -1,3 +1,4 @@
+import ChatModel
 import Configuration
 
 /// The parts of `--limit connections` that some clients may take together.

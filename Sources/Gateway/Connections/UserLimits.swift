@@ -1,3 +1,4 @@
+import ChatModel
 import Configuration
 
 /// What one user may use. A small value, because most messages are checked against it.

@@ -36,13 +36,7 @@ public struct HTTPRequest: Sendable {
     /// The base of links, such as `https://chat.example`, without a trailing slash. Empty on the
     /// admin listener.
     public let linkBase: String
-    /// The maximum nesting depth of JSON in the body.
-    public let jsonDepth: Int
-    /// The maximum bytes of a body that contains a message, and of the message's decoded text.
-    public let messageBytes: Int
-    public let contentBytes: Int
-    /// The limit of a page of messages, in bytes.
-    public let pageBytes: Int
+    public let limits: Limits
 
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil,
@@ -52,8 +46,7 @@ public struct HTTPRequest: Sendable {
         peer: SocketAddress, clientAddress: SocketAddress? = nil,
         credentials: Credentials = .none,
         allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
-        jsonDepth: Int = 32, messageBytes: Int = 65_536, contentBytes: Int = 16_384,
-        pageBytes: Int = 262_144
+        limits: Limits = Limits()
     ) {
         self.method = method
         self.path = path
@@ -72,10 +65,7 @@ public struct HTTPRequest: Sendable {
         self.allowsAnonymous = allowsAnonymous
         self.isLoopback = isLoopback
         self.linkBase = linkBase
-        self.jsonDepth = jsonDepth
-        self.messageBytes = messageBytes
-        self.contentBytes = contentBytes
-        self.pageBytes = pageBytes
+        self.limits = limits
     }
 }
 

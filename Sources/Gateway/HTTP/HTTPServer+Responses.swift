@@ -34,10 +34,7 @@ extension HTTPServer {
             allowsAnonymous: self.context.settings.allowsAnonymous,
             isLoopback: self.isFromThisMachine(connection),
             linkBase: connection.isClient ? self.linkBase(connection, span) : "",
-            jsonDepth: self.context.live.limits.jsonDepth,
-            messageBytes: self.context.live.limits.messageBytes,
-            contentBytes: self.context.live.limits.contentBytes,
-            pageBytes: self.context.live.limits.pageBytes)
+            limits: self.context.live.limits)
     }
 
     mutating func answer(

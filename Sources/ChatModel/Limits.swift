@@ -1,4 +1,7 @@
-/// Limits per client, per request and per node.
+/// Limits per client, per request, per conversation and per node.
+///
+/// Operators set those in `LimitTable`, and SIGHUP replaces most of them; the others are fixed at
+/// the start.
 public struct Limits: Sendable, Equatable {
     /// A message's content, as UTF-8.
     public var contentBytes = 16_384
@@ -70,6 +73,41 @@ public struct Limits: Sendable, Equatable {
     public var traceSteps = 65_536
     /// Events that wait for one receiver of webhooks, and dead letters.
     public var webhookBacklog = 100_000
+
+    // MARK: Fixed at the start
+
+    /// Messages kept per conversation; 0 keeps all.
+    public var historyLimit = 10_000
+    /// The number of newest messages that an owner remembers to recognize repeated sends and to
+    /// mark receipts.
+    public var recentMessages = 1000
+    /// The most user ids in one request.
+    public static let usersPerRequest = 100
+    public var typingUsersPerConversation = 50
+    /// The minimum time between two events about the reactions to one message.
+    public var reactionInterval: Duration = .milliseconds(250)
+    /// An absence shorter than this is not announced.
+    public var minimumAbsence: Duration = .seconds(2)
+    /// The minimum time between two presence announcements, so that arrivals are batched.
+    public var arrivalInterval: Duration = .seconds(1)
+    /// A conversation becomes a crowd above the first number of present users: it announces counts
+    /// in place of single users. It stops being one below the second number.
+    public var crowdAbove = 200
+    public var crowdEndsBelow = 150
+    /// The minimum time between two announcements in a crowd, and the most changes in each.
+    public var crowdInterval: Duration = .seconds(2)
+    public var crowdChangeLimit = 100
+    /// The most messages that one move of a read cursor marks as read, and the most that a reader
+    /// names in one request.
+    public var readReceiptLimit = 100
+    /// How long delivered cursors wait to be stored together. They move with every message, and
+    /// loops report them to a new owner again.
+    public var deliveredFlushDelay: Duration = .seconds(5)
+    /// How long owners retain stored changes in case the store loses them, as Redis may at a
+    /// failover. Zero for a store that loses nothing.
+    public var retention: Duration = .zero
+    /// How long a conversation without subscribers stays in memory.
+    public var idleTimeout: Duration = .seconds(60)
 
     public init() {}
 }
