@@ -88,7 +88,7 @@ extension ClusterAdmin {
     ) async -> JSONTree {
         let deadline = ContinuousClock.now + Self.listTimeout
         var ranked = request.ranked()
-        var (silentLoops, others) = (0, 0)
+        var (unresponsiveLoops, others) = (0, 0)
         await withTaskGroup(of: (RankedRows, Bool, Int).self) { group in
             for loop in 0..<gateway.loopCount {
                 group.addTask {
@@ -99,7 +99,7 @@ extension ClusterAdmin {
             }
             for await (rows, isComplete, uncounted) in group {
                 ranked.merge(rows)
-                if !isComplete { silentLoops += 1 }
+                if !isComplete { unresponsiveLoops += 1 }
                 others += uncounted
             }
         }
@@ -108,7 +108,7 @@ extension ClusterAdmin {
         return [
             "rows": .array(Array(rows)), "count": .integer(ranked.offeredCount),
             "has_more": .bool(page.hasMore || rows.count < page.rows.count),
-            "silent_loops": .integer(silentLoops), "others": .integer(others),
+            "unresponsive_loops": .integer(unresponsiveLoops), "others": .integer(others),
         ]
     }
 
@@ -119,7 +119,7 @@ extension ClusterAdmin {
         var rows: [JSONTree] = []
         /// The rows that the nodes have.
         var count = 0
-        var silentLoops = 0
+        var unresponsiveLoops = 0
         /// The nodes' counts apart from the rows.
         var others = 0
         var replies = NodeReplies()
@@ -128,7 +128,7 @@ extension ClusterAdmin {
         var counts: [JSONTree.ObjectMember] {
             [
                 .init("count", .integer(self.count)),
-                .init("silent_loops", .integer(self.silentLoops)),
+                .init("unresponsive_loops", .integer(self.unresponsiveLoops)),
             ] + self.replies.counts
         }
     }
@@ -155,7 +155,7 @@ extension ClusterAdmin {
                 for row in rows { ranked.offer(position(row), row) }
                 merged.replies.byNode[node] = reply
                 merged.count += reply?["count"]?.integerValue ?? 0
-                merged.silentLoops += reply?["silent_loops"]?.integerValue ?? 0
+                merged.unresponsiveLoops += reply?["unresponsive_loops"]?.integerValue ?? 0
                 merged.others += reply?["others"]?.integerValue ?? 0
             }
         }

@@ -212,7 +212,7 @@ extension ClusterAdmin {
             [
                 .init("conversation", .string(key.id.string)),
                 .init("tenant", .string(key.tenant.string)),
-                .init("whole", .bool(check.faults.isEmpty)),
+                .init("complete", .bool(check.faults.isEmpty)),
                 .init("messages", .integer(check.count)),
                 .init("oldest", .integer(check.oldest)), .init("head", .integer(check.last)),
                 .init("revision", .integer(check.revision)),

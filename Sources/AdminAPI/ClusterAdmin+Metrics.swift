@@ -14,7 +14,7 @@ extension ClusterAdmin {
         snapshot.add(
             1, to: .buildInfo,
             labels: ["version": record.version, "node": record.name, "store": self.store])
-        snapshot.add(self.logger.droppedCount, to: .droppedLogLines)
+        snapshot.add(self.logger.droppedCount, to: .logLinesDropped)
         if let health = self.gateway?.health.status {
             snapshot.add(health == .healthy ? 1 : 0, to: .healthy)
             snapshot.add(health == .draining ? 1 : 0, to: .draining)
@@ -29,8 +29,8 @@ extension ClusterAdmin {
         snapshot.add(measurements.probeAge / .seconds(1), to: .redisProbeAge)
         snapshot.add(measurements.mailboxResubscriptions, to: .redisResubscriptions)
         let view = measurements.view
-        snapshot.add(view?.number ?? 0, to: .viewNumber)
-        snapshot.add(view?.nodes.count ?? 0, to: .viewNodes)
+        snapshot.add(view?.number ?? 0, to: .clusterViewNumber)
+        snapshot.add(view?.nodes.count ?? 0, to: .clusterNodes)
         snapshot.add(view?.shardCounts[measurements.localNode] ?? 0, to: .shardsOwned)
         snapshot.add(
             view.map { view in (0..<Shard.count).filter(view.isMoving).count } ?? 0,
@@ -42,8 +42,8 @@ extension MetricFamily {
     static let buildInfo = MetricFamily(
         "confab_build_info", .gauge,
         help: "Always 1. The labels are the version, the node's name and the kind of its store.")
-    static let droppedLogLines = MetricFamily(
-        "confab_log_dropped_lines_total", .counter,
+    static let logLinesDropped = MetricFamily(
+        "confab_log_lines_dropped_total", .counter,
         help: "Log lines dropped because the log was not read fast enough.")
     static let healthy = MetricFamily(
         "confab_healthy", .gauge, help: "1 if /api/health answers 200, otherwise 0.")
@@ -57,10 +57,10 @@ extension MetricFamily {
     static let redisResubscriptions = MetricFamily(
         "confab_redis_resubscriptions_total", .counter,
         help: "Times the node subscribed again because its probe did not return.")
-    static let viewNumber = MetricFamily(
-        "confab_view_number", .gauge, help: "The number of the view that the node follows.")
-    static let viewNodes = MetricFamily(
-        "confab_view_nodes", .gauge, help: "Nodes in the view that the node follows.")
+    static let clusterViewNumber = MetricFamily(
+        "confab_cluster_view_number", .gauge, help: "The number of the view that the node follows.")
+    static let clusterNodes = MetricFamily(
+        "confab_cluster_nodes", .gauge, help: "Nodes in the view that the node follows.")
     static let shardsOwned = MetricFamily(
         "confab_shards_owned", .gauge, help: "Shards that the node owns in its view.")
     static let shardsMoving = MetricFamily(

@@ -41,7 +41,7 @@ extension ClusterAdmin {
     private static func row(_ setting: NodeSetting, _ name: String) -> JSONTree {
         [
             "name": .string(name), "value": setting.value.map { .string($0) } ?? .null,
-            "from": .string(setting.source),
+            "source": .string(setting.source),
         ]
     }
 
@@ -51,7 +51,7 @@ extension ClusterAdmin {
     private static func row(ofLoop number: Int, _ report: LoopReport?, link: String?) -> JSONTree {
         func value(_ read: (LoopReport) -> JSONTree) -> JSONTree { report.map(read) ?? .null }
         return [
-            "loop": .integer(number), "answers": .bool(report != nil),
+            "loop": .integer(number), "answered": .bool(report != nil),
             "redis": link.map { .string($0) } ?? .null,
             "connections": value { .integer($0.connections) },
             "users": value { .integer($0.users) },

@@ -39,7 +39,7 @@ extension ClusterAdmin {
             [
                 .init("nodes_asked", .integer(self.queriedCount)),
                 .init("nodes_answered", .integer(self.byNode.count)),
-                .init("redis_answers", self.redis.map { .bool($0.silence == nil) } ?? .null),
+                .init("redis_up", self.redis.map { .bool($0.silence == nil) } ?? .null),
             ]
         }
     }
@@ -147,7 +147,7 @@ extension ClusterAdmin {
                 .init("version", peer.record.map { .string($0.version) } ?? .null),
             ]
             let silence = peer.evictedFor ?? (answer == nil ? peer.silentFor ?? 0 : nil)
-            row.append(.init("silent", silence.map { .integer($0 / 1000) } ?? .null))
+            row.append(.init("unreachable_for", silence.map { .integer($0 / 1000) } ?? .null))
             row += (answer?.members ?? []).filter { !["health", "reason"].contains($0.name) }
             row.append(
                 .init(
@@ -250,7 +250,7 @@ extension ClusterAdmin {
                 .init("head", stored.map { .integer($0.head) } ?? .null),
                 .init("revision", stored.map { .integer($0.revision) } ?? .null),
                 .init("view", .integer(snapshot.view.number)),
-                .init("why", .string(snapshot.view.reason(for: shard, naming: snapshot.name))),
+                .init("reason", .string(snapshot.view.reason(for: shard, naming: snapshot.name))),
             ] + replies.counts)
     }
 

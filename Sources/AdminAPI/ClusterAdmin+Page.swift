@@ -34,7 +34,7 @@ extension ClusterAdmin {
             try await self.shardOwners()
         }
         return Self.document([
-            .init("asked", .string(self.record.name)),
+            .init("answered_by", .string(self.record.name)),
             .init("status", await status), .init("nodes", await nodes),
             .init("shards", await shards), .init("redis", await redis),
             .init("events", await events),

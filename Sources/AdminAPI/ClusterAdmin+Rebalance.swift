@@ -51,7 +51,7 @@ extension ClusterAdmin {
         for load in plan.loads where load.surplus > 0 {
             let peer = try self.peer(named: load.node, in: snapshot)
             let order = NodeRequest(
-                "shed",
+                "close_clients",
                 [
                     .init("count", .integer(load.surplus)),
                     .init("rate", .integer(max(1, rate * load.surplus / plan.surplus))),
@@ -70,7 +70,7 @@ extension ClusterAdmin {
     /// Closes some of this node's clients, one after the other.
     ///
     /// - Parameter order: the `count` of clients, the `rate` per second, the `operator`.
-    func shed(_ gateway: Gateway, _ order: JSONTree) async -> JSONTree? {
+    func closeClients(_ gateway: Gateway, _ order: JSONTree) async -> JSONTree? {
         guard let count = order["count"]?.integerValue, count > 0,
             let rate = order["rate"]?.integerValue, rate > 0
         else { return nil }
@@ -82,7 +82,7 @@ extension ClusterAdmin {
             detail:
                 "\(count) clients to be closed within \(OperatorText.decimal(over / .seconds(1))) s"
         )
-        await gateway.shed(count, over: over, within: Self.localTimeout)
+        await gateway.closeClients(count, over: over, within: Self.localTimeout)
         return true
     }
 }

@@ -54,7 +54,7 @@ extension ClusterAdmin {
                 continue
             }
             messages += result["messages"]?.integerValue ?? 0
-            guard result["whole"]?.boolValue == false else { continue }
+            guard result["complete"]?.boolValue == false else { continue }
             rows.append(
                 Self.faultyRow(
                     key, repairable: result["repairable"]?.integerValue ?? 0,
@@ -174,7 +174,7 @@ extension ClusterAdmin {
             .init("summary", .string(summary)),
             .init("conversation", .string(key.id.string)),
             .init("tenant", .string(key.tenant.string)),
-            .init("whole", .bool(remaining.isEmpty)),
+            .init("complete", .bool(remaining.isEmpty)),
             .init("repaired", .array(repaired.map { .string($0) })),
             .init("remaining", .array(remaining.map { .string($0) })),
             .init("note", remaining.isEmpty ? .null : .string(self.lossNote)),

@@ -12,7 +12,7 @@ extension ClusterAdmin {
     func status() async throws(HTTPError) -> JSONTree {
         let before = try await self.clusterSnapshot()
         let isRedisSilent = before.redis?.silence != nil
-        async let answeredIs = self.durabilityOfAnswers(isRedisSilent: isRedisSilent)
+        async let durability = self.durabilityOfAnswers(isRedisSilent: isRedisSilent)
         let replies = await self.query(.nodeRow, of: before.peers, in: before)
         let snapshot = await self.refreshed(before)
         let redis = snapshot.redis
@@ -31,7 +31,7 @@ extension ClusterAdmin {
             [
                 .init("cluster", .string(self.clusterName)), .init("store", .string(self.store)),
                 .init("redis", redisState ?? .null),
-                .init("answered_is", .string(await answeredIs)),
+                .init("durability", .string(await durability)),
                 .init("view", .integer(snapshot.view.number)),
                 .init("nodes", .integer(snapshot.peers.count)),
                 .init("shards", .integer(Shard.count)),
@@ -42,7 +42,7 @@ extension ClusterAdmin {
                 .init("out_s", sum("out_s")), .init("slow", sum("slow")),
                 .init("restored", sum("restored")),
                 .init("renumbered", sum("renumbered")), .init("lost", sum("lost")),
-                .init("asked", .string(self.record.name)),
+                .init("answered_by", .string(self.record.name)),
                 .init("problems", .array(diagnosis.problems.map { .string($0) })),
             ] + replies.counts)
     }
@@ -65,13 +65,13 @@ extension ClusterAdmin {
             node.isDrained = state == "drained"
             node.shards = row["shards"]?.integerValue ?? 0
             node.connections = row["connections"]?.integerValue
-            node.redisSilence = row["redis_silence"]?.integerValue.map { Int64($0) }
+            node.redisSilence = row["redis_unreachable_for"]?.integerValue.map { Int64($0) }
             node.degradation =
                 row["health"]?.stringValue == "degraded"
                 ? row["reason"]?.stringValue ?? "degraded" : nil
             node.renumbered = row["renumbered"]?.integerValue ?? 0
             node.lost = row["lost"]?.integerValue ?? 0
-            node.silentLoops = row["silent_loops"]?.integerValue ?? 0
+            node.unresponsiveLoops = row["unresponsive_loops"]?.integerValue ?? 0
             node.version = peer.record?.version
             return node
         }

@@ -111,28 +111,28 @@ extension ClusterAdmin {
         let snapshot = try await self.clusterSnapshot()
         let seen = await self.query(
             .traceUser(user, tenant: tenant, seconds: seconds), of: snapshot.peers, in: snapshot)
-        let sightings = Self.merged(
+        let userMessages = Self.merged(
             seen.byNode.values.flatMap { $0["messages"]?.elements ?? [] })
         var messages: [ConversationKey: Set<SequenceNumber>] = [:]
-        for sighting in sightings {
-            guard let number = sighting.message else { continue }
+        for userMessage in userMessages {
+            guard let number = userMessage.message else { continue }
             let key = ConversationKey(
-                tenant: ByteString(tenant), id: ByteString(sighting.conversation))
+                tenant: ByteString(tenant), id: ByteString(userMessage.conversation))
             messages[key, default: []].insert(number)
         }
         let replies =
             messages.isEmpty
             ? seen : await self.query(.trace(messages), of: snapshot.peers, in: snapshot)
         let nodes = messages.isEmpty ? [] : Self.traces(replies, in: snapshot)
-        let rows = sightings.map { sighting in
+        let rows = userMessages.map { userMessage in
             MessagePath(
-                of: sighting.message ?? -1, in: sighting.conversation, among: nodes
+                of: userMessage.message ?? -1, in: userMessage.conversation, among: nodes
             ).summary(
                 [
-                    .init("conversation", .string(sighting.conversation)),
-                    .init("message", sighting.message.map { .integer($0) } ?? .null),
-                    .init("direction", sighting.isAuthor ? "from" : "to"),
-                ], seenAt: sighting.at)
+                    .init("conversation", .string(userMessage.conversation)),
+                    .init("message", userMessage.message.map { .integer($0) } ?? .null),
+                    .init("direction", userMessage.isAuthor ? "from" : "to"),
+                ], seenAt: userMessage.at)
         }
         return Self.document(
             [
@@ -141,9 +141,9 @@ extension ClusterAdmin {
             ] + replies.counts)
     }
 
-    /// One sighting for each message, oldest first. A message is from the user if one node says so.
+    /// Each message once, oldest first. A message is from the user if one node says so.
     private static func merged(_ rows: [JSONTree]) -> [UserMessage] {
-        var sightings: [UserMessage] = []
+        var userMessages: [UserMessage] = []
         var index: [String: Int] = [:]
         for row in rows {
             guard let conversation = row["conversation"]?.stringValue,
@@ -152,17 +152,17 @@ extension ClusterAdmin {
             let message = row["message"]?.integerValue
             let id = message.map { "\($0) \(conversation)" }
             if let id, let known = index[id] {
-                sightings[known].isAuthor = sightings[known].isAuthor || isAuthor
-                sightings[known].at = min(sightings[known].at, Int64(at))
+                userMessages[known].isAuthor = userMessages[known].isAuthor || isAuthor
+                userMessages[known].at = min(userMessages[known].at, Int64(at))
                 continue
             }
-            if let id { index[id] = sightings.count }
-            sightings.append(
+            if let id { index[id] = userMessages.count }
+            userMessages.append(
                 UserMessage(
                     conversation: conversation, message: message, isAuthor: isAuthor,
                     at: Int64(at)))
         }
-        return sightings.sorted { $0.at < $1.at }.suffix(self.tracedMessageLimit)
+        return userMessages.sorted { $0.at < $1.at }.suffix(self.tracedMessageLimit)
     }
 
     // MARK: This node
@@ -184,21 +184,22 @@ extension ClusterAdmin {
     }
 
     /// Answers `trace_user`: the messages of a user on this node.
-    func localSightings(_ gateway: Gateway, _ query: JSONTree) async -> JSONTree? {
+    func localUserMessages(_ gateway: Gateway, _ query: JSONTree) async -> JSONTree? {
         guard let user = query["user"]?.stringValue, let tenant = query["tenant"]?.stringValue,
             let seconds = query["seconds"]?.doubleValue
         else { return nil }
-        let sightings = await gateway.traceSightings(
+        let userMessages = await gateway.traceMessages(
             of: UserID(displayID: ByteString(user)), in: tenant, past: .seconds(seconds),
             limit: Self.tracedMessageLimit, within: Self.localTimeout)
         return [
             "messages": .array(
-                sightings.map { sighting in
+                userMessages.map { userMessage in
                     [
-                        "conversation": (sighting.conversation?.id.string).map { .string($0) }
+                        "conversation": (userMessage.conversation?.id.string).map { .string($0) }
                             ?? .null,
-                        "message": sighting.message.map { .integer($0) } ?? .null,
-                        "is_author": .bool(sighting.isAuthor), "at": .integer(Int(sighting.at)),
+                        "message": userMessage.message.map { .integer($0) } ?? .null,
+                        "is_author": .bool(userMessage.isAuthor),
+                        "at": .integer(Int(userMessage.at)),
                     ]
                 })
         ]

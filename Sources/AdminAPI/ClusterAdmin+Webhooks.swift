@@ -60,10 +60,10 @@ extension ClusterAdmin {
                 [
                     "node": .string(self.record.name), "url": .string(url),
                     "state": .string(report.state), "pending": .integer(report.pending),
-                    "oldest": report.oldestAge.map { .integer($0 / 1000) } ?? .null,
+                    "oldest_age": report.oldestAge.map { .integer($0 / 1000) } ?? .null,
                     "in_flight": .integer(report.sending),
                     "delivered": .integer(report.deliveredCount),
-                    "failed": .integer(report.failedCount), "dead": .integer(report.dead),
+                    "failed": .integer(report.failedCount), "dead_letters": .integer(report.dead),
                     "last_error": report.lastError.map { .string($0) } ?? .null,
                 ]
             })
@@ -84,7 +84,7 @@ extension ClusterAdmin {
                     "conversation": .string(letter.conversation.id.string),
                     "url": url.map { .string($0) } ?? .null,
                     "attempts": .integer(letter.attempts),
-                    "given_up": .string(letter.diedAt.text),
+                    "dead_since": .string(letter.diedAt.text),
                     "last_error": .string(letter.reason),
                 ]
             })

@@ -176,7 +176,7 @@ public final class ClusterAdmin: Sendable {
         "conversation": { await $0.localConversation($1, $2) },
         "details": { admin, gateway, _ in await admin.localNodeDetails(gateway) },
         "trace": { admin, gateway, query in await admin.localTrace(gateway, query) },
-        "trace_user": { admin, gateway, query in await admin.localSightings(gateway, query) },
+        "trace_user": { admin, gateway, query in await admin.localUserMessages(gateway, query) },
         "facts": { admin, gateway, _ in await admin.localFacts(gateway) },
         "repair": { admin, gateway, key in await admin.repairLocally(gateway, key) },
         "support": { admin, _, _ in await admin.localSupportFiles() },
@@ -186,7 +186,7 @@ public final class ClusterAdmin: Sendable {
         "webhooks": { admin, _, _ in admin.localWebhooks() },
         "dead_letters": { admin, _, _ in await admin.localDeadLetters() },
         "change_dead_letters": { admin, _, order in await admin.changeLocalDeadLetters(order) },
-        "shed": { admin, gateway, order in await admin.shed(gateway, order) },
+        "close_clients": { admin, gateway, order in await admin.closeClients(gateway, order) },
     ]
 
     // MARK: Events
@@ -266,7 +266,7 @@ public final class ClusterAdmin: Sendable {
             let status = await link.clusterStatus()
             row.append(.init("mail_age", .integer(status.lastDeliveryAge)))
             row.append(
-                .init("redis_silence", status.redisSilence.map { .integer($0) } ?? .null))
+                .init("redis_unreachable_for", status.redisSilence.map { .integer($0) } ?? .null))
         }
         let lag = reports.compactMap { Self.percentile99($0.turns) }.max()
         row.append(
@@ -296,7 +296,7 @@ public final class ClusterAdmin: Sendable {
         row.append(.init("health", .string(health.word)))
         row.append(.init("reason", health.reason.map { .string($0) } ?? .null))
         if reports.count < gateway.loopCount {
-            row.append(.init("silent_loops", .integer(gateway.loopCount - reports.count)))
+            row.append(.init("unresponsive_loops", .integer(gateway.loopCount - reports.count)))
         }
         return .object(row)
     }

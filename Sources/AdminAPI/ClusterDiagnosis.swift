@@ -44,7 +44,7 @@ struct ClusterDiagnosis {
         var degradation: String?
         var renumbered = 0
         var lost = 0
-        var silentLoops = 0
+        var unresponsiveLoops = 0
         var version: String?
     }
 
@@ -166,8 +166,8 @@ struct ClusterDiagnosis {
             list.append(
                 "\(node.name): Redis lost acknowledged changes; \(count) of them are \(outcome)")
         }
-        if node.silentLoops > 0 {
-            list.append("\(node.name): \(node.silentLoops) of its loops do not answer")
+        if node.unresponsiveLoops > 0 {
+            list.append("\(node.name): \(node.unresponsiveLoops) of its loops do not answer")
         }
         return list
     }

@@ -55,7 +55,7 @@ public struct AgentsSession: InboxReading, ResumableSession {
     // MARK: Requests of the client
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
-        self.fail("binary frames are not taken; send JSON text", into: &steps)
+        self.fail("binary frames are not supported; send JSON text", into: &steps)
     }
 
     private func fail(
@@ -218,7 +218,7 @@ public struct AgentsSession: InboxReading, ResumableSession {
             steps.append(.close(1013, "the channel cannot be entered at the moment; try again"))
         case (.enter, .failed(.damaged)):
             self.fail("channel_id: \(ChatError.damaged)", into: &steps)
-            steps.append(.close(1011, "what is stored of this conversation is damaged"))
+            steps.append(.close(1011, "the stored data of this conversation is damaged"))
         case (.enter, .failed(.banned(let notice))):
             self.banned(notice, into: &steps)
         case (.enter, .failed(let error)) where error.isRateLimit:

@@ -8,9 +8,10 @@ import ChatModel
 /// messages has no other member received yet? An entry takes 12 bytes, because every busy
 /// conversation has a thousand of them.
 ///
-/// A send is known by a hash of 64 bits. A send that looks like an older one waits until that
-/// message has been looked up, and the sender's next message overtakes it. With 32 bits that
-/// happened once in 200,000 messages of the busiest conversations.
+/// A hash of 64 bits identifies a send. A send with the hash of an older one waits until the store
+/// has returned that message, and the sender's next message overtakes it. In the busiest
+/// conversations two hashes of 64 bits are equal once in 10^15 messages; with 32 bits it would be
+/// once in 200,000.
 struct RecentMessages: Sendable {
     enum Mark: UInt32, Sendable {
         case delivered = 0x4000_0000

@@ -12,18 +12,18 @@ extension ChatLoop {
     ) -> (feed: FeedID, request: RequestID) {
         self.subscriptions.subscribe(
             to: key, with: joinRequest, owner: self.view.owner(of: key), context: context,
-            requestedAt: requestedAt, at: now, outbox: &self.outbox)
+            requestedAt: requestedAt, at: now, output: &self.output)
     }
 
     /// Cancels a subscribe whose connection closed before it saw the answer. A later answer is
     /// discarded.
     public mutating func cancelSubscribe(_ request: RequestID) {
-        self.subscriptions.cancelSubscribe(request, outbox: &self.outbox)
+        self.subscriptions.cancelSubscribe(request, output: &self.output)
     }
 
     /// Unsubscribes one connection of this user.
     public mutating func unsubscribe(from feed: FeedID, user: UserID) {
-        self.subscriptions.unsubscribe(from: feed, user: user, outbox: &self.outbox)
+        self.subscriptions.unsubscribe(from: feed, user: user, output: &self.output)
     }
 
     /// Submits a command to the conversation's owner. The answer arrives as a delivery, or not at
@@ -58,16 +58,16 @@ extension ChatLoop {
         let owner = feed.map { self.subscriptions.feeds[$0.slot].owner } ?? self.view.owner(of: key)
         if context == nil, input.isTransient {
             self.subscriptions.send(
-                input, in: key, through: feed, owner: owner, 0, isRetry: false, outbox: &self.outbox
+                input, in: key, through: feed, owner: owner, 0, isRetry: false, output: &self.output
             )
         } else {
             let request = self.subscriptions.submit(
                 input, in: key, through: feed, owner: owner, context: context,
-                acceptedAt: author == nil ? 0 : self.outbox.trace.wallMicroseconds,
+                acceptedAt: author == nil ? 0 : self.output.trace.wallMicroseconds,
                 timeout: ConversationSubscriptions.timeout(since: requestedAt, at: now),
-                at: now, outbox: &self.outbox)
+                at: now, output: &self.output)
             if let author {
-                self.outbox.trace.record(.accepted, in: key.hash, request: request, peer: author)
+                self.output.trace.record(.accepted, in: key.hash, request: request, peer: author)
             }
         }
     }
@@ -85,7 +85,7 @@ extension ChatLoop {
     ) {
         let request = StoreRequest.page(key, range, limit: limit)
         self.subscriptions.read(
-            .init(context: context, conversation: key, request: request), outbox: &self.outbox)
+            .init(context: context, conversation: key, request: request), output: &self.output)
     }
 
     /// Reads messages of a thread, as `readPage`.
@@ -96,7 +96,7 @@ extension ChatLoop {
     ) {
         let request = StoreRequest.thread(key, root: root, range, limit: limit)
         self.subscriptions.read(
-            .init(context: context, conversation: key, request: request), outbox: &self.outbox)
+            .init(context: context, conversation: key, request: request), output: &self.output)
     }
 
     /// Reads, as pages, the edits and deletions of messages up to `through` that happened after a
@@ -108,7 +108,7 @@ extension ChatLoop {
     ) {
         let request = StoreRequest.amended(key, through: through, since: since, limit: limit)
         self.subscriptions.read(
-            .init(context: context, conversation: key, request: request), outbox: &self.outbox)
+            .init(context: context, conversation: key, request: request), output: &self.output)
     }
 
     /// The newest message that the feed has delivered.

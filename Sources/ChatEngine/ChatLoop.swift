@@ -12,7 +12,7 @@ public import Cluster
 public struct ChatLoop: Sendable {
     public private(set) var id: LoopID
     private var limits: Limits
-    var outbox: Outbox
+    var output: LoopOutput
     var owner: ShardOwner
     var subscriptions: ConversationSubscriptions
     /// The highest view number that this loop has seen, in envelopes, store answers or its own
@@ -41,7 +41,7 @@ public struct ChatLoop: Sendable {
     public init(id: LoopID, view: View, limits: Limits) {
         self.id = id
         self.limits = limits
-        self.outbox = Outbox(id: id, traceRecords: limits.traceSteps)
+        self.output = LoopOutput(id: id, traceRecords: limits.traceSteps)
         self.owner = ShardOwner(id: id, view: view, limits: limits)
         self.newestViewNumber = view.number
         self.subscriptions = ConversationSubscriptions(id: id, retention: limits.retention)
@@ -75,11 +75,11 @@ public struct ChatLoop: Sendable {
         guard view.number > self.view.number else { return }
         self.newestViewNumber = max(self.newestViewNumber, view.number)
         // A node that joined after a view that is itself outdated may already be sending envelopes.
-        let removedNodes = self.outbox.nodesMissing(in: view).union(
+        let removedNodes = self.output.nodesMissing(in: view).union(
             Set(self.view.nodes.map(\.incarnation)).subtracting(view.nodes.map(\.incarnation)))
-        self.outbox.removePeers(of: removedNodes)
-        self.owner.follow(view, removedNodes: removedNodes, at: now, outbox: &self.outbox)
-        self.subscriptions.follow(view, at: now, outbox: &self.outbox)
+        self.output.removePeers(of: removedNodes)
+        self.owner.follow(view, removedNodes: removedNodes, at: now, output: &self.output)
+        self.subscriptions.follow(view, at: now, output: &self.output)
     }
 
     /// Replaces the limits, except those that are fixed at the start.
@@ -103,10 +103,10 @@ public struct ChatLoop: Sendable {
         // incarnation, and a packet has only one sender.
         self.envelopes = []
         self.newestViewNumber = max(self.newestViewNumber, view.number)
-        self.outbox.rejoin(as: id)
+        self.output.rejoin(as: id)
         self.owner.retainAll(at: now)
         self.owner = ShardOwner(id: id, view: view, limits: self.limits, replacing: self.owner)
-        self.subscriptions.rejoin(as: id, view: view, at: now, outbox: &self.outbox)
+        self.subscriptions.rejoin(as: id, view: view, at: now, output: &self.output)
     }
 
     /// Receives an envelope. Envelopes for an earlier incarnation, and envelopes from removed
@@ -115,7 +115,7 @@ public struct ChatLoop: Sendable {
         guard envelope.to == self.id, !self.isFromRemovedNode(envelope) else { return }
         self.newestViewNumber = max(self.newestViewNumber, envelope.view)
         var items = envelope.items
-        switch self.outbox.recordArrival(envelope) {
+        switch self.output.recordArrival(envelope) {
         case .duplicate:
             // It may also be late: its gap was noticed and repaired, perhaps before the store
             // applied the write that carried it. For durable events the revision tells a duplicate
@@ -145,28 +145,28 @@ public struct ChatLoop: Sendable {
                     from: LoopID(incarnation: node.incarnation, loop: UInt16(loop)), at: now)
             }
         }
-        self.subscriptions.resendAll(outside: self.id.incarnation, at: now, outbox: &self.outbox)
+        self.subscriptions.resendAll(outside: self.id.incarnation, at: now, output: &self.output)
     }
 
     /// Attaches again in both directions between this loop and another one, because what was lost
     /// between them is unknown.
     private mutating func suspectLoss(from loop: LoopID, at now: ClockReading) {
-        self.subscriptions.repairAll(ownedBy: loop, at: now, outbox: &self.outbox)
+        self.subscriptions.repairAll(ownedBy: loop, at: now, output: &self.output)
         self.owner.suspect(loop, at: now)
-        self.outbox.send(.resynchronize, to: loop)
+        self.output.send(.resynchronize, to: loop)
     }
 
     /// Discards everything that this loop knew of the store. It was stalled for so long that other
     /// nodes may own its shards now, and new subscribers must not receive an outdated state.
     public mutating func resumedAfterStall(at now: ClockReading) {
-        self.owner.abandonAll(at: now, outbox: &self.outbox)
+        self.owner.abandonAll(at: now, output: &self.output)
     }
 
     /// Compares with the store after a reconnect, because the new connection may lead to a store
     /// that lost acknowledged writes.
     public mutating func storeMayHaveLostData(at now: ClockReading) {
-        self.owner.compareWithStore(at: now, outbox: &self.outbox)
-        self.subscriptions.storeMayHaveLostData(at: now, outbox: &self.outbox)
+        self.owner.compareWithStore(at: now, output: &self.output)
+        self.subscriptions.storeMayHaveLostData(at: now, output: &self.output)
     }
 
     /// Offers these histories to the owners of their conversations, whose store may have lost them.
@@ -182,7 +182,7 @@ public struct ChatLoop: Sendable {
                 self.subscriptions.submit(
                     .offerRetained(changes), in: history.key, through: nil, owner: owner,
                     context: nil, timeout: ConversationSubscriptions.offerTimeout,
-                    at: now, outbox: &self.outbox)
+                    at: now, output: &self.output)
             }
         }
     }
@@ -193,24 +193,24 @@ public struct ChatLoop: Sendable {
         if case .outdated(let view) = answer {
             self.newestViewNumber = max(self.newestViewNumber, view)
         }
-        if !self.owner.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox) {
-            self.subscriptions.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox)
+        if !self.owner.storeAnswered(answer, ticket: ticket, at: now, output: &self.output) {
+            self.subscriptions.storeAnswered(answer, ticket: ticket, at: now, output: &self.output)
         }
     }
 
     /// Call it several times a second.
     public mutating func tick(at now: ClockReading) {
-        self.owner.tick(at: now, outbox: &self.outbox)
-        self.subscriptions.retryDue(at: now, outbox: &self.outbox)
-        self.subscriptions.releaseExpiredPages(at: now, outbox: &self.outbox)
-        self.subscriptions.checkIfDue(at: now, outbox: &self.outbox)
+        self.owner.tick(at: now, output: &self.output)
+        self.subscriptions.retryDue(at: now, output: &self.output)
+        self.subscriptions.releaseExpiredPages(at: now, output: &self.output)
+        self.subscriptions.checkIfDue(at: now, output: &self.output)
         if now.monotonic >= self.nextReport {
             self.nextReport = now.monotonic + 250
-            self.subscriptions.flushDueReports(outbox: &self.outbox)
+            self.subscriptions.flushDueReports(output: &self.output)
         }
         if now.monotonic >= self.nextTick {
             self.nextTick = now.monotonic + 1000
-            self.outbox.tick(view: self.owner.view.number, into: &self.envelopes)
+            self.output.tick(view: self.owner.view.number, into: &self.envelopes)
         }
     }
 
@@ -220,21 +220,21 @@ public struct ChatLoop: Sendable {
     public mutating func finishTurn(at now: ClockReading) {
         if self.owner.unofferedCount > 0 { self.offerRetained(self.owner.takeUnoffered(), at: now) }
         if !self.owner.inboxPosts.isEmpty { self.postToInboxes(at: now) }
-        while !self.outbox.local.isEmpty {
+        while !self.output.local.isEmpty {
             var items: [Envelope.Item] = []
             swap(&items, &self.spareItems)
-            self.outbox.swapLocal(with: &items)
+            self.output.swapLocal(with: &items)
             self.dispatch(&items, from: self.id, at: now)
             // Releases the memory of a burst.
             items.clear()
             swap(&items, &self.spareItems)
         }
-        self.owner.flush(publishesWithWrite: self.publishesWithWrite, at: now, outbox: &self.outbox)
-        self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
+        self.owner.flush(publishesWithWrite: self.publishesWithWrite, at: now, output: &self.output)
+        self.output.seal(view: self.owner.view.number, into: &self.envelopes)
     }
 
     /// Whether there is work for `finishTurn`, or store requests to take.
-    public var hasWork: Bool { self.outbox.hasWork || self.owner.hasWork }
+    public var hasWork: Bool { self.output.hasWork || self.owner.hasWork }
 
     private mutating func postToInboxes(at now: ClockReading) {
         let posts = self.owner.inboxPosts
@@ -275,18 +275,18 @@ public struct ChatLoop: Sendable {
     ) {
         switch consume item {
         case .input(let input):
-            self.owner.handle(input, from: loop, at: now, outbox: &self.outbox)
+            self.owner.handle(input, from: loop, at: now, output: &self.output)
         case .answer(let request, let answer, let slot):
             self.subscriptions.receiveAnswer(
-                to: request, answer, slot: slot, at: now, outbox: &self.outbox)
+                to: request, answer, slot: slot, at: now, output: &self.output)
         case .notOwner(let request):
-            self.subscriptions.handleNotOwner(request, at: now, outbox: &self.outbox)
+            self.subscriptions.handleNotOwner(request, at: now, output: &self.output)
         case .event(let notification):
-            self.subscriptions.receive(notification, from: loop, at: now, outbox: &self.outbox)
+            self.subscriptions.receive(notification, from: loop, at: now, output: &self.output)
         case .reattach(let key):
-            self.subscriptions.repair(key, at: now, outbox: &self.outbox)
+            self.subscriptions.repair(key, at: now, output: &self.output)
         case .resynchronize:
-            self.subscriptions.repairAll(ownedBy: loop, at: now, outbox: &self.outbox)
+            self.subscriptions.repairAll(ownedBy: loop, at: now, output: &self.output)
         case .recoveryQuery(let key):
             self.offerRetained(self.owner.retained(of: key), at: now)
         }
@@ -304,7 +304,7 @@ public struct ChatLoop: Sendable {
     public mutating func takeRequests(
         into requests: inout [(request: StoreRequest, ticket: StoreTicket)]
     ) {
-        self.outbox.takeRequests(into: &requests)
+        self.output.takeRequests(into: &requests)
     }
 
     /// The envelopes for loops of other nodes that the write in these requests publishes if all of
@@ -312,7 +312,7 @@ public struct ChatLoop: Sendable {
     ///
     /// Send the envelopes of `takeEnvelopes` before the write.
     public mutating func takeEnvelopesWithWrite() -> [Envelope] {
-        self.outbox.takeEnvelopesWithWrite()
+        self.output.takeEnvelopesWithWrite()
     }
 
     /// Replaces the contents of `deliveries` with the next deliveries, up to the first message
@@ -324,16 +324,16 @@ public struct ChatLoop: Sendable {
 
     /// Whether `takePresence` returns what the conversations of this loop announce.
     public var reportsPresence: Bool {
-        get { self.outbox.presence != nil }
-        set { self.outbox.presence = newValue ? [] : nil }
+        get { self.output.presence != nil }
+        set { self.output.presence = newValue ? [] : nil }
     }
 
     /// Members that came online or went offline since the last call.
     public mutating func takePresence() -> [(
         conversation: ConversationKey, changes: [PresenceChange]
     )] {
-        guard let presence = self.outbox.presence, !presence.isEmpty else { return [] }
-        self.outbox.presence = []
+        guard let presence = self.output.presence, !presence.isEmpty else { return [] }
+        self.output.presence = []
         return presence
     }
 

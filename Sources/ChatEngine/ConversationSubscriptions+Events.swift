@@ -5,16 +5,16 @@ import ChatModel
 extension ConversationSubscriptions {
     mutating func receive(
         _ notification: Envelope.EventNotification, from owner: LoopID, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         guard let slot = self.feeds.slot(of: notification.conversation, near: notification.feedSlot)
         else {
             // The departure was lost: this loop has no subscriber any more.
-            outbox.send(
+            output.send(
                 .input(.init(conversation: notification.conversation, input: .detach)), to: owner)
             if notification.answering != 0 {
                 self.finish(
-                    notification.answering, notification.event.answer, at: now, outbox: &outbox)
+                    notification.answering, notification.event.answer, at: now, output: &output)
             }
             return
         }
@@ -32,29 +32,29 @@ extension ConversationSubscriptions {
         case .deliver:
             self.deliverChange(
                 notification.event, notification.revision, answering: notification.answering, slot,
-                at: now, outbox: &outbox
+                at: now, output: &output
             )
-            self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
-            self.releasePages(slot, at: now, outbox: &outbox)
+            self.deliverOutOfOrder(slot, at: now, output: &output)
+            self.releasePages(slot, at: now, output: &output)
         case .drop:
             if notification.answering != 0 {
                 self.finish(
-                    notification.answering, notification.event.answer, at: now, outbox: &outbox)
+                    notification.answering, notification.event.answer, at: now, output: &output)
             }
         case .deferred(let mustRepair):
             if notification.answering != 0 {
-                self.deferAnswer(of: notification, in: slot, at: now, outbox: &outbox)
+                self.deferAnswer(of: notification, in: slot, at: now, output: &output)
             }
-            if mustRepair { self.repair(slot, at: now, outbox: &outbox) }
+            if mustRepair { self.repair(slot, at: now, output: &output) }
         }
     }
 
     private mutating func deferAnswer(
         of notification: Envelope.EventNotification, in slot: UInt32, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         if self.feeds[slot].hasDelivered(notification.event, revision: notification.revision) {
-            self.finish(notification.answering, notification.event.answer, at: now, outbox: &outbox)
+            self.finish(notification.answering, notification.event.answer, at: now, output: &output)
         } else if case .posted(let message) = notification.event {
             self.deferAnswer(
                 to: notification.answering, notification.event.answer, until: message.sequence,
@@ -93,11 +93,11 @@ extension ConversationSubscriptions {
 
     private mutating func deliverChange(
         _ event: ChatEvent, _ revision: Revision, answering request: RequestID, _ slot: UInt32,
-        at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, output: inout LoopOutput
     ) {
         if self.feeds[slot].hasDelivered(event, revision: revision) {
             self.feeds[slot].watermarks.revision = revision
-            if request != 0 { self.finish(request, event.answer, at: now, outbox: &outbox) }
+            if request != 0 { self.finish(request, event.answer, at: now, output: &output) }
             return
         }
         self.feeds[slot].recordDelivered(event, revision: revision, at: now)
@@ -105,29 +105,29 @@ extension ConversationSubscriptions {
         // Pending reports travel with the next message, so that their status update shares its
         // write.
         if case .posted(let message) = event {
-            outbox.trace.record(
+            output.trace.record(
                 .received, in: self.feeds[slot].key.hash, sequence: message.sequence)
-            self.flushReports(of: slot, outbox: &outbox)
+            self.flushReports(of: slot, output: &output)
         }
         if case .posted(let message) = event, !self.feeds[slot].deferredAnswers.isEmpty {
-            self.deliverWithDeferredAnswers(message, first: request, slot, at: now, outbox: &outbox)
+            self.deliverWithDeferredAnswers(message, first: request, slot, at: now, output: &output)
         } else {
             self.deliver(
                 event, slot,
                 answering: self.removeAnswered(
-                    request, with: event.postedSequence, outbox: &outbox)?.context)
+                    request, with: event.postedSequence, output: &output)?.context)
         }
     }
 
     /// Delivers the out-of-order events that are next in sequence now.
     private mutating func deliverOutOfOrder(
-        _ slot: UInt32, at now: ClockReading, outbox: inout Outbox
+        _ slot: UInt32, at now: ClockReading, output: inout LoopOutput
     ) {
         while let early = self.feeds[slot].takeNextOutOfOrder() {
             self.deliverChange(
                 early.event, self.feeds[slot].watermarks.revision + 1, answering: early.answering,
                 slot,
-                at: now, outbox: &outbox)
+                at: now, output: &output)
         }
     }
 
@@ -138,7 +138,7 @@ extension ConversationSubscriptions {
     /// another Redis master. Its request is retried.
     private mutating func deliverWithDeferredAnswers(
         _ message: Message, first: RequestID, _ slot: UInt32, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         let deferred = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
         var answers: [(context: RequestContextID, isRepeat: Bool)] = []
@@ -149,13 +149,13 @@ extension ConversationSubscriptions {
                     self.requests[request]?.deferredAnswer
             {
                 guard other.isOfSameSend(as: message) else {
-                    self.resend(request, at: now, outbox: &outbox)
+                    self.resend(request, at: now, output: &output)
                     continue
                 }
                 isRepeat = repeats
             }
             if let context = self.removeAnswered(
-                request, with: message.sequence, outbox: &outbox)?
+                request, with: message.sequence, output: &output)?
                 .context
             {
                 answers.append((context, isRepeat))
@@ -171,14 +171,14 @@ extension ConversationSubscriptions {
 
     // MARK: Repair
 
-    mutating func repairAll(ownedBy owner: LoopID, at now: ClockReading, outbox: inout Outbox) {
+    mutating func repairAll(ownedBy owner: LoopID, at now: ClockReading, output: inout LoopOutput) {
         for slot in self.feeds.openSlots where self.feeds[slot].owner == owner {
-            self.repair(slot, at: now, outbox: &outbox)
+            self.repair(slot, at: now, output: &output)
         }
     }
 
-    mutating func repair(_ key: ConversationKey, at now: ClockReading, outbox: inout Outbox) {
-        if let slot = self.feeds.slot(of: key) { self.repair(slot, at: now, outbox: &outbox) }
+    mutating func repair(_ key: ConversationKey, at now: ClockReading, output: inout LoopOutput) {
+        if let slot = self.feeds.slot(of: key) { self.repair(slot, at: now, output: &output) }
     }
 
     /// Attaches to the owner again because something was missed. The owner learns who subscribes,
@@ -190,7 +190,7 @@ extension ConversationSubscriptions {
     /// - Parameter afterPause: the store has just failed, so the attach request waits for a
     ///   backoff.
     mutating func repair(
-        _ slot: UInt32, afterPause: Bool = false, at now: ClockReading, outbox: inout Outbox
+        _ slot: UInt32, afterPause: Bool = false, at now: ClockReading, output: inout LoopOutput
     ) {
         if self.feeds[slot].state.isOpening {
             self.feeds[slot].state = .opening(mustRepair: true)
@@ -216,7 +216,7 @@ extension ConversationSubscriptions {
             self.send(
                 attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner,
                 request, isRetry: false,
-                outbox: &outbox)
+                output: &output)
         }
     }
 
@@ -229,7 +229,7 @@ extension ConversationSubscriptions {
     /// and revision.
     mutating func receiveAttachAnswer(
         to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ answer: ChatAnswer,
-        at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, output: inout LoopOutput
     ) {
         guard let feed = pending.feed, self.feeds.isCurrent(feed),
             var repair = self.feeds[feed.slot].repair, repair.pendingAttach == request
@@ -239,13 +239,13 @@ extension ConversationSubscriptions {
         let answeredJoins = repair.takeJoinsAwaitingAttach()
         // Their answers must start at a point where the existing subscribers have received
         // everything.
-        defer { for join in answeredJoins { self.resend(join, at: now, outbox: &outbox) } }
+        defer { for join in answeredJoins { self.resend(join, at: now, output: &output) } }
         guard case .joined(let joinResult) = answer else {
             repair.pendingFetch = 0
             // Changes that an earlier attach answer announced may not have been fetched.
             repair.attachedAtRevision = self.feeds[slot].watermarks.revision
             self.feeds[slot].repair = repair
-            self.goLive(slot, at: now, outbox: &outbox)
+            self.goLive(slot, at: now, output: &output)
             return
         }
         let newChanges = self.feeds[slot].presenceChanges(toReach: joinResult, at: now)
@@ -260,24 +260,24 @@ extension ConversationSubscriptions {
         if !isBehind { repair.pendingFetch = 0 }
         self.feeds[slot].repair = repair
         if isBehind {
-            self.fetchMissing(slot, outbox: &outbox)
+            self.fetchMissing(slot, output: &output)
         } else {
-            self.goLive(slot, at: now, outbox: &outbox)
+            self.goLive(slot, at: now, output: &output)
         }
     }
 
-    private mutating func fetchMissing(_ slot: UInt32, outbox: inout Outbox) {
+    private mutating func fetchMissing(_ slot: UInt32, output: inout LoopOutput) {
         let request = StoreRequest.changes(
             self.feeds[slot].key, after: self.feeds[slot].watermarks.deliveredThrough,
             since: self.feeds[slot].watermarks.repairedThrough, limit: Self.repairPageLimit)
-        let ticket = outbox.submit(request)
+        let ticket = output.submit(request)
         self.feeds[slot].repair?.pendingFetch = ticket
         self.reads[ticket] = .repair(self.feeds.id(at: slot))
     }
 
     /// Delivers what was missed, then continues.
     mutating func applyRepair(
-        _ slot: UInt32, with page: MessagePage, at now: ClockReading, outbox: inout Outbox
+        _ slot: UInt32, with page: MessagePage, at now: ClockReading, output: inout LoopOutput
     ) {
         self.feeds[slot].repair?.pendingFetch = 0
         let watermarks = self.feeds[slot].watermarks
@@ -293,32 +293,32 @@ extension ConversationSubscriptions {
         }
         for message in page.messages where message.sequence > watermarks.deliveredThrough {
             self.feeds[slot].watermarks.deliveredThrough = message.sequence
-            outbox.trace.record(
+            output.trace.record(
                 .received, in: self.feeds[slot].key.hash, sequence: message.sequence)
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
-            self.deliverWithDeferredAnswers(message, first: 0, slot, at: now, outbox: &outbox)
+            self.deliverWithDeferredAnswers(message, first: 0, slot, at: now, output: &output)
         }
         self.feeds[slot].watermarks.recordRepaired(through: page.revision)
         if self.feeds[slot].watermarks.deliveredThrough < page.head, !page.messages.isEmpty {
-            self.fetchMissing(slot, outbox: &outbox)
+            self.fetchMissing(slot, output: &output)
         } else if !self.feeds[slot].awaitsAttach {
-            self.goLive(slot, at: now, outbox: &outbox)
+            self.goLive(slot, at: now, output: &output)
         }
     }
 
-    private mutating func goLive(_ slot: UInt32, at now: ClockReading, outbox: inout Outbox) {
+    private mutating func goLive(_ slot: UInt32, at now: ClockReading, output: inout LoopOutput) {
         let missedEnd = self.feeds[slot].endRepair()
         // Requests whose event arrived out of order and was delivered by the repair.
         for early in self.feeds[slot].takeOutOfOrder(
             through: self.feeds[slot].watermarks.revision)
         where early.answering != 0 {
-            self.finish(early.answering, early.event.answer, at: now, outbox: &outbox)
+            self.finish(early.answering, early.event.answer, at: now, output: &output)
         }
-        self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
+        self.deliverOutOfOrder(slot, at: now, output: &output)
         for request in self.feeds[slot].takeDeferredAmendments() {
             guard let answer = self.requests[request]?.deferredAnswer else { continue }
-            self.finish(request, answer, at: now, outbox: &outbox)
+            self.finish(request, answer, at: now, output: &output)
         }
         if let missedEnd {
             if !self.feeds[slot].isEnded {
@@ -326,11 +326,11 @@ extension ConversationSubscriptions {
             }
             self.feeds[slot].isEnded = true
         }
-        self.releasePages(slot, at: now, outbox: &outbox)
+        self.releasePages(slot, at: now, output: &output)
         // An event in between is still missing, or the owner that answered is behind another owner
         // and needs a moment to notice.
         if self.feeds[slot].hasOutOfOrder {
-            self.repair(slot, afterPause: true, at: now, outbox: &outbox)
+            self.repair(slot, afterPause: true, at: now, output: &output)
         }
     }
 }

@@ -7,22 +7,22 @@ import ChatModel
 /// pages were delivered immediately, a client could see a message as deleted and then an earlier
 /// edit of it, or the other way round.
 extension ConversationSubscriptions {
-    mutating func read(_ read: Feed.PageRequest, outbox: inout Outbox) {
-        self.reads[outbox.submit(read.request)] = .page(read)
+    mutating func read(_ read: Feed.PageRequest, output: inout LoopOutput) {
+        self.reads[output.submit(read.request)] = .page(read)
     }
 
     mutating func storeAnswered(
-        _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, outbox: inout Outbox
+        _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, output: inout LoopOutput
     ) {
         guard let purpose = self.reads.removeValue(forKey: ticket) else { return }
         switch (purpose, answer) {
         case (.page(var read), .page(let page)):
             read.page = page
-            self.receivePage(read, at: now, outbox: &outbox)
+            self.receivePage(read, at: now, output: &output)
         case (.page(let read), _):
             self.deliveries.append(.pageFailed(context: read.context))
         case (.check(let feed, let items), .page(let page)):
-            self.compareDelivered(in: feed, items, with: page, at: now, outbox: &outbox)
+            self.compareDelivered(in: feed, items, with: page, at: now, output: &output)
         case (.check, _):
             self.scheduleRecheck(at: now)
         case (.repair(let feed), _):
@@ -32,25 +32,25 @@ extension ConversationSubscriptions {
             // A page older than the owner's attach answer shows that the store lost data. The owner
             // will write it again.
             if case .page(let page) = answer, page.revision >= repair.attachedAtRevision {
-                self.applyRepair(feed.slot, with: page, at: now, outbox: &outbox)
+                self.applyRepair(feed.slot, with: page, at: now, output: &output)
                 return
             }
             // The store is unavailable: attach to the owner again after a backoff.
             self.feeds[feed.slot].repair?.pendingFetch = 0
             if repair.pendingAttach == 0 {
-                self.repair(feed.slot, afterPause: true, at: now, outbox: &outbox)
+                self.repair(feed.slot, afterPause: true, at: now, output: &output)
             }
         }
     }
 
     private mutating func receivePage(
-        _ read: Feed.PageRequest, at now: ClockReading, outbox: inout Outbox
+        _ read: Feed.PageRequest, at now: ClockReading, output: inout LoopOutput
     ) {
         guard let slot = self.feeds.slot(of: read.conversation),
             !self.feeds[slot].state.isOpening, let page = read.page,
             page.revision > self.feeds[slot].watermarks.revision
         else {
-            self.deliverPage(read, at: now, outbox: &outbox)
+            self.deliverPage(read, at: now, output: &output)
             return
         }
         var read = read
@@ -64,7 +64,7 @@ extension ConversationSubscriptions {
     /// Delivers a page, or reads it again if the feed has delivered an edit or a deletion since the
     /// read.
     private mutating func deliverPage(
-        _ read: Feed.PageRequest, at now: ClockReading, outbox: inout Outbox
+        _ read: Feed.PageRequest, at now: ClockReading, output: inout LoopOutput
     ) {
         guard let page = read.page else { return }
         let slot = self.feeds.slot(of: read.conversation)
@@ -76,7 +76,7 @@ extension ConversationSubscriptions {
         var read = read
         read.attempts += 1
         if read.attempts <= Self.pageAttempts {
-            self.read(read, outbox: &outbox)
+            self.read(read, output: &output)
         } else {
             self.deliveries.append(.pageFailed(context: read.context))
         }
@@ -96,15 +96,15 @@ extension ConversationSubscriptions {
     }
 
     /// Delivers the pages that waited for the feed to catch up with them.
-    mutating func releasePages(_ slot: UInt32, at now: ClockReading, outbox: inout Outbox) {
+    mutating func releasePages(_ slot: UInt32, at now: ClockReading, output: inout LoopOutput) {
         guard !self.feeds[slot].waitingPages.isEmpty else { return }
         for read in self.feeds[slot].takeReleasablePages() {
-            self.deliverPage(read, at: now, outbox: &outbox)
+            self.deliverPage(read, at: now, output: &output)
         }
     }
 
     /// Delivers pages that waited too long for a feed under repair. Call it several times a second.
-    mutating func releaseExpiredPages(at now: ClockReading, outbox: inout Outbox) {
+    mutating func releaseExpiredPages(at now: ClockReading, output: inout LoopOutput) {
         let pause = now.monotonic - self.pagesCheckedAt
         self.pagesCheckedAt = now.monotonic
         guard !self.feedsWithWaitingPages.isEmpty else { return }
@@ -116,7 +116,7 @@ extension ConversationSubscriptions {
             // late.
             if pause > Self.pageTimeout / 2 { self.feeds[feed.slot].extendPageDeadlines(by: pause) }
             for read in self.feeds[feed.slot].takeReleasablePages(at: now.monotonic) {
-                self.deliverPage(read, at: now, outbox: &outbox)
+                self.deliverPage(read, at: now, output: &output)
             }
         }
     }

@@ -7,19 +7,19 @@ import ChatModel
 extension ConversationSubscriptions {
     /// Compares recent deliveries now, and again later, when the owners that wrote to the other
     /// master have noticed.
-    mutating func storeMayHaveLostData(at now: ClockReading, outbox: inout Outbox) {
+    mutating func storeMayHaveLostData(at now: ClockReading, output: inout LoopOutput) {
         guard self.deliveryLog.isEnabled else { return }
-        self.rereadWaitingPages(outbox: &outbox)
-        self.checkDeliveries(at: now, outbox: &outbox)
+        self.rereadWaitingPages(output: &output)
+        self.checkDeliveries(at: now, output: &output)
         self.dueChecks.append(now.monotonic + Self.recheckDelay)
     }
 
     /// The revision of a waiting page can belong to another change in this store.
-    private mutating func rereadWaitingPages(outbox: inout Outbox) {
+    private mutating func rereadWaitingPages(output: inout LoopOutput) {
         for feed in exchange(&self.feedsWithWaitingPages, with: [])
         where self.feeds.isCurrent(feed) {
             for read in exchange(&self.feeds[feed.slot].waitingPages, with: []) {
-                self.read(read, outbox: &outbox)
+                self.read(read, output: &output)
             }
         }
     }
@@ -30,13 +30,13 @@ extension ConversationSubscriptions {
         if !self.dueChecks.contains(where: { $0 <= time }) { self.dueChecks.append(time) }
     }
 
-    mutating func checkIfDue(at now: ClockReading, outbox: inout Outbox) {
+    mutating func checkIfDue(at now: ClockReading, output: inout LoopOutput) {
         guard self.dueChecks.contains(where: { $0 <= now.monotonic }) else { return }
         self.dueChecks.removeAll { $0 <= now.monotonic }
-        self.checkDeliveries(at: now, outbox: &outbox)
+        self.checkDeliveries(at: now, output: &output)
     }
 
-    private mutating func checkDeliveries(at now: ClockReading, outbox: inout Outbox) {
+    private mutating func checkDeliveries(at now: ClockReading, output: inout LoopOutput) {
         for (feed, delivered) in self.deliveryLog.recent(at: now) where self.feeds.isCurrent(feed) {
             // A page may have been logged after later events.
             let items = delivered.sorted { $0.revision < $1.revision }
@@ -46,7 +46,7 @@ extension ConversationSubscriptions {
             let request = StoreRequest.changes(
                 self.feeds[feed.slot].key, after: first - 1, since: since - 1,
                 limit: max(1, (messages.max() ?? first) - first + 1))
-            self.reads[outbox.submit(request)] = .check(feed, items)
+            self.reads[output.submit(request)] = .check(feed, items)
         }
     }
 
@@ -55,7 +55,7 @@ extension ConversationSubscriptions {
     /// store's head are undecided: their owner writes them again, or others take their place.
     mutating func compareDelivered(
         in feed: FeedID, _ items: [DeliveryLog.Item], with page: MessagePage, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         guard self.feeds.isCurrent(feed) else { return }
         let changed = page.amended + page.messages
@@ -78,7 +78,7 @@ extension ConversationSubscriptions {
                 $0.identity != nil && $0.sequence <= page.head
                     && !self.isSame($0, stored[$0.sequence])
             }?.sequence
-            self.rollBack(feed, to: common, before: firstMessage, at: now, outbox: &outbox)
+            self.rollBack(feed, to: common, before: firstMessage, at: now, output: &output)
             return
         }
     }
@@ -92,13 +92,13 @@ extension ConversationSubscriptions {
 
     private mutating func rollBack(
         _ feed: FeedID, to revision: Revision, before sequence: SequenceNumber?,
-        at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, output: inout LoopOutput
     ) {
         let slot = feed.slot
         self.deliveryLog.remove(feed)
         self.feeds[slot].rollBack(
             to: revision,
             through: sequence.map { $0 - 1 } ?? self.feeds[slot].watermarks.deliveredThrough)
-        self.repair(slot, at: now, outbox: &outbox)
+        self.repair(slot, at: now, output: &output)
     }
 }

@@ -19,27 +19,27 @@ extension ConversationSubscriptions {
     }
 
     /// Sends the reports that no message carried in time. Call it once per period.
-    mutating func flushDueReports(outbox: inout Outbox) {
+    mutating func flushDueReports(output: inout LoopOutput) {
         var waiting: [FeedID] = []
         swap(&waiting, &self.feedsWithReports)
         for feed in waiting where self.feeds.isCurrent(feed) {
             if self.feeds[feed.slot].reports.isEmpty || self.feeds[feed.slot].reportPeriods == 0 {
                 self.feeds[feed.slot].isInReportList = false
-                self.flushReports(of: feed.slot, outbox: &outbox)
+                self.flushReports(of: feed.slot, output: &output)
             } else {
                 self.feeds[feed.slot].reportPeriods -= 1
                 self.feedsWithReports.append(feed)
             }
         }
-        outbox.flushDeferred()
+        output.flushDeferred()
     }
 
     /// Queues the reports behind other items to the owner. Sent on their own, they would cost one
     /// packet per message.
-    mutating func flushReports(of slot: UInt32, outbox: inout Outbox) {
+    mutating func flushReports(of slot: UInt32, output: inout LoopOutput) {
         guard !self.feeds[slot].reports.isEmpty else { return }
         for report in self.feeds[slot].reports {
-            outbox.sendDeferred(
+            output.sendDeferred(
                 self.input(.delivered(report.user, report.range), slot), to: self.feeds[slot].owner)
         }
         self.feeds[slot].recordReportsSent()

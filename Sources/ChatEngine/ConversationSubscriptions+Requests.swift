@@ -10,7 +10,7 @@ extension ConversationSubscriptions {
         _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
         context: RequestContextID?,
         acceptedAt: Int64 = 0, timeout: Int64 = Self.requestTimeout, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) -> RequestID {
         let request = self.requests.insert(
             OwnerRequests.OwnerRequest(
@@ -22,7 +22,7 @@ extension ConversationSubscriptions {
         if !self.requests.isBackedOff(request) {
             self.send(
                 input, in: key, through: feed, owner: owner, request, isRetry: false,
-                outbox: &outbox)
+                output: &output)
         }
         return request
     }
@@ -30,10 +30,10 @@ extension ConversationSubscriptions {
     func send(
         _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
         _ request: RequestID, isRetry: Bool,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         let ownerSlot = feed.map { self.feeds[$0.slot].ownerSlot } ?? .max
-        outbox.send(
+        output.send(
             .input(
                 .init(
                     conversation: key, input: input, request: request, isRetry: isRetry,
@@ -44,30 +44,30 @@ extension ConversationSubscriptions {
     }
 
     /// Retries requests without an answer, and ends those that timed out.
-    mutating func retryDue(at now: ClockReading, outbox: inout Outbox) {
+    mutating func retryDue(at now: ClockReading, output: inout LoopOutput) {
         for request in self.requests.takeDue(at: now.monotonic) {
             guard let pending = self.requests[request] else { continue }
             if pending.deadline <= now.monotonic {
-                self.finish(request, pending.answerAtDeadline, at: now, outbox: &outbox)
+                self.finish(request, pending.answerAtDeadline, at: now, output: &output)
             } else if pending.deferredAnswer != nil || pending.input.isTransient {
                 self.requests.postpone(request, until: pending.deadline)
             } else {
-                self.resend(request, at: now, outbox: &outbox)
+                self.resend(request, at: now, output: &output)
             }
         }
     }
 
-    mutating func resend(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
+    mutating func resend(_ request: RequestID, at now: ClockReading, output: inout LoopOutput) {
         guard let pending = self.requests[request] else { return }
         if pending.input.isSend {
-            outbox.trace.record(.resent, in: pending.conversation.hash, request: request)
+            output.trace.record(.resent, in: pending.conversation.hash, request: request)
         }
         self.requests.postpone(request, until: now.monotonic + Self.retryInterval, isAttempt: true)
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
         self.send(
             self.refreshed(pending.input, feed), in: pending.conversation, through: feed,
             owner: pending.owner, request,
-            isRetry: pending.attempts > 0, outbox: &outbox)
+            isRetry: pending.attempts > 0, output: &output)
     }
 
     /// An attach request carries the feed's state at the time of sending, not of the first attempt.
@@ -83,14 +83,14 @@ extension ConversationSubscriptions {
     ///   this loop's new incarnation.
     mutating func follow(
         _ view: View, reattachesAll: Bool = false, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         for slot in self.feeds.openSlots {
             let owner = view.owner(of: self.feeds[slot].key)
             guard reattachesAll || owner != self.feeds[slot].owner else { continue }
             self.feeds[slot].owner = owner
             self.feeds[slot].ownerSlot = .max
-            self.repair(slot, at: now, outbox: &outbox)
+            self.repair(slot, at: now, output: &output)
         }
         for request in self.requests.all {
             guard let pending = self.requests[request] else { continue }
@@ -98,43 +98,46 @@ extension ConversationSubscriptions {
             guard reattachesAll || owner != pending.owner else { continue }
             self.requests.redirect(request, to: owner)
             if pending.input.isTransient {
-                self.handleNotOwner(request, at: now, outbox: &outbox)
+                self.handleNotOwner(request, at: now, output: &output)
             } else if pending.deferredAnswer == nil {
                 // A request that the former owner answered needs no other answer, only its place in
                 // the feed's order.
-                self.resend(request, at: now, outbox: &outbox)
+                self.resend(request, at: now, output: &output)
             }
         }
     }
 
     /// Retries all requests to other nodes, because their answers may have been lost.
-    mutating func resendAll(outside incarnation: UInt64, at now: ClockReading, outbox: inout Outbox)
-    {
+    mutating func resendAll(
+        outside incarnation: UInt64, at now: ClockReading, output: inout LoopOutput
+    ) {
         for request in self.requests.all {
             guard let pending = self.requests[request], pending.owner.incarnation != incarnation,
                 pending.deferredAnswer == nil,
                 !pending.input.isTransient
             else { continue }
-            self.resend(request, at: now, outbox: &outbox)
+            self.resend(request, at: now, output: &output)
         }
     }
 
     /// Handles an answer from a loop that does not own the conversation by its view. That loop, or
     /// this one, will follow another view soon.
-    mutating func handleNotOwner(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
+    mutating func handleNotOwner(
+        _ request: RequestID, at now: ClockReading, output: inout LoopOutput
+    ) {
         guard let pending = self.requests[request], pending.deferredAnswer == nil else { return }
         self.requests.attemptFailed(request)
-        self.backOff(request, pending, by: Self.refusalBackoff, at: now, outbox: &outbox)
+        self.backOff(request, pending, by: Self.refusalBackoff, at: now, output: &output)
     }
 
     /// Retries a refused request after a backoff. A transient one is outdated by then, so it ends
     /// as done.
     private mutating func backOff(
         _ request: RequestID, _ pending: OwnerRequests.OwnerRequest, by pause: Int64,
-        at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, output: inout LoopOutput
     ) {
         if pending.input.isTransient {
-            self.finish(request, .done, at: now, outbox: &outbox)
+            self.finish(request, .done, at: now, output: &output)
         } else {
             self.requests.backOff(request, until: now.monotonic + pause, at: now.monotonic)
         }
@@ -144,7 +147,7 @@ extension ConversationSubscriptions {
 
     mutating func receiveAnswer(
         to request: RequestID, _ answer: ChatAnswer, slot ownerSlot: UInt32, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         guard let pending = self.requests[request] else { return }
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
@@ -163,7 +166,7 @@ extension ConversationSubscriptions {
                 ? min(
                     Self.repairBackoffLimit, Self.refusalBackoff << Int64(min(pending.attempts, 8)))
                 : Self.refusalBackoff
-            self.backOff(request, pending, by: pause, at: now, outbox: &outbox)
+            self.backOff(request, pending, by: pause, at: now, output: &output)
             return
         case .failed(.unavailable), .failed(.outcomeUnknown), .failed(.rejected):
             self.requests.attemptFailed(request, isInDoubt: answer.isOutcomeUnknown)
@@ -175,13 +178,13 @@ extension ConversationSubscriptions {
                 }
             self.finish(
                 request, .failed(isRejected ? pending.rejectedError : pending.timeoutError),
-                at: now, outbox: &outbox)
+                at: now, output: &output)
             return
         case .failed(let error)
         where pending.isInDoubt && pending.input.isSend && error != .conversationEnded:
             // The author may have left after an earlier attempt was stored. After the end of a
             // conversation the first attempt is still found.
-            self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
+            self.finish(request, .failed(.outcomeUnknown), at: now, output: &output)
             return
         case .posted(let message, _):
             guard let feed, !self.feeds[feed.slot].state.isOpening,
@@ -190,7 +193,7 @@ extension ConversationSubscriptions {
             self.deferAnswer(to: request, answer, until: message.sequence, in: feed.slot)
             // An event is sent before later answers, so this message's event was lost.
             if self.feeds[feed.slot].state.isLive {
-                self.repair(feed.slot, at: now, outbox: &outbox)
+                self.repair(feed.slot, at: now, output: &output)
             }
             return
         case .amended(let message):
@@ -202,7 +205,7 @@ extension ConversationSubscriptions {
             self.requests.deferAnswer(to: request, answer)
             self.feeds[feed.slot].deferAmendment(request)
             if self.feeds[feed.slot].state.isLive {
-                self.repair(feed.slot, at: now, outbox: &outbox)
+                self.repair(feed.slot, at: now, output: &output)
             }
             return
         case .joined:
@@ -217,7 +220,7 @@ extension ConversationSubscriptions {
         default:
             break
         }
-        self.finish(request, answer, at: now, outbox: &outbox)
+        self.finish(request, answer, at: now, output: &output)
     }
 
     /// Defers an answer until the feed has delivered the message that it names.
@@ -233,26 +236,26 @@ extension ConversationSubscriptions {
     }
 
     mutating func finish(
-        _ request: RequestID, _ answer: ChatAnswer, at now: ClockReading, outbox: inout Outbox
+        _ request: RequestID, _ answer: ChatAnswer, at now: ClockReading, output: inout LoopOutput
     ) {
         if self.isOutdated(answer, to: request) {
             if let deadline = self.requests[request]?.deadline, now.monotonic < deadline {
-                self.resend(request, at: now, outbox: &outbox)
+                self.resend(request, at: now, output: &output)
             } else {
-                self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
+                self.finish(request, .failed(.outcomeUnknown), at: now, output: &output)
             }
             return
         }
         guard
             let pending = self.removeAnswered(
-                request, with: answer.postedSequence, outbox: &outbox)
+                request, with: answer.postedSequence, output: &output)
         else { return }
         switch pending.input {
         case .command(.joinAndSubscribe(let joinRequest)):
             self.receiveJoinAnswer(
-                to: request, pending, joinRequest, answer, at: now, outbox: &outbox)
+                to: request, pending, joinRequest, answer, at: now, output: &output)
         case .attach:
-            self.receiveAttachAnswer(to: request, pending, answer, at: now, outbox: &outbox)
+            self.receiveAttachAnswer(to: request, pending, answer, at: now, output: &output)
         default:
             self.deliver(answer, to: pending)
         }
@@ -265,14 +268,14 @@ extension ConversationSubscriptions {
     // Inlined: a call would copy the request, which is a large value.
     @inline(__always)
     mutating func removeAnswered(
-        _ request: RequestID, with message: SequenceNumber?, outbox: inout Outbox
+        _ request: RequestID, with message: SequenceNumber?, output: inout LoopOutput
     ) -> OwnerRequests.OwnerRequest? {
         guard request != 0, let pending = self.requests.remove(request) else { return nil }
         if let message {
-            outbox.trace.record(
+            output.trace.record(
                 .answered, in: pending.conversation.hash, sequence: message, request: request)
         } else if pending.input.isSend {
-            outbox.trace.record(.failed, in: pending.conversation.hash, request: request)
+            output.trace.record(.failed, in: pending.conversation.hash, request: request)
         }
         return pending
     }

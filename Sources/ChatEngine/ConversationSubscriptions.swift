@@ -68,9 +68,10 @@ struct ConversationSubscriptions: Sendable {
     }
 
     /// Tells every owner about the new incarnation.
-    mutating func rejoin(as id: LoopID, view: View, at now: ClockReading, outbox: inout Outbox) {
+    mutating func rejoin(as id: LoopID, view: View, at now: ClockReading, output: inout LoopOutput)
+    {
         self.id = id
-        self.follow(view, reattachesAll: true, at: now, outbox: &outbox)
+        self.follow(view, reattachesAll: true, at: now, output: &output)
     }
 
     /// Takes the next deliveries, up to the first message after a join or a page.
@@ -122,20 +123,20 @@ struct ConversationSubscriptions: Sendable {
 
     /// Cancels a join. If its answer is in the batch that is being processed, the connection is
     /// subscribed, and unsubscribes now.
-    mutating func cancelSubscribe(_ request: RequestID, outbox: inout Outbox) {
+    mutating func cancelSubscribe(_ request: RequestID, output: inout LoopOutput) {
         self.requests.cancel(request)
         guard let index = self.answeredJoins.firstIndex(where: { $0.request == request }) else {
             return
         }
         let join = self.answeredJoins.remove(at: index)
-        self.unsubscribe(from: join.feed, user: join.user, outbox: &outbox)
+        self.unsubscribe(from: join.feed, user: join.user, output: &output)
     }
 
     mutating func subscribe(
         to key: ConversationKey, with joinRequest: JoinRequest, owner: LoopID,
         context: RequestContextID,
         requestedAt: Int64? = nil, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) -> (feed: FeedID, request: RequestID) {
         let slot = self.feeds.slot(of: key) ?? self.feeds.open(Feed(key: key, owner: owner))
         let person = joinRequest.principal.person
@@ -147,34 +148,36 @@ struct ConversationSubscriptions: Sendable {
         let request = self.submit(
             .command(.joinAndSubscribe(joinRequest)), in: key, through: feed, owner: owner,
             context: context,
-            timeout: Self.timeout(since: requestedAt, at: now), at: now, outbox: &outbox)
+            timeout: Self.timeout(since: requestedAt, at: now), at: now, output: &output)
         return (feed, request)
     }
 
-    mutating func unsubscribe(from feed: FeedID, user: UserID, outbox: inout Outbox) {
+    mutating func unsubscribe(from feed: FeedID, user: UserID, output: inout LoopOutput) {
         guard self.feeds.isCurrent(feed), let subscriber = self.feeds[feed.slot].subscribers[user],
             subscriber.connections > 0
         else { return }
         self.feeds[feed.slot].subscribers.update(user) { $0.connections -= 1 }
-        self.releaseConnection(of: user, feed.slot, outbox: &outbox)
+        self.releaseConnection(of: user, feed.slot, output: &output)
     }
 
     /// Releases one connection or pending join of this user. The last one of a user is its
     /// departure.
-    private mutating func releaseConnection(of user: UserID, _ slot: UInt32, outbox: inout Outbox) {
+    private mutating func releaseConnection(
+        of user: UserID, _ slot: UInt32, output: inout LoopOutput
+    ) {
         if let subscriber = self.feeds[slot].subscribers[user], subscriber.connections == 0,
             subscriber.pendingJoins == 0
         {
             self.feeds[slot].subscribers[user] = nil
-            self.flushReports(of: slot, outbox: &outbox)
-            self.notifyOwner(.unsubscribe(user), slot, outbox: &outbox)
+            self.flushReports(of: slot, output: &output)
+            self.notifyOwner(.unsubscribe(user), slot, output: &output)
         }
         self.feeds[slot].connectionCount -= 1
-        if self.feeds[slot].connectionCount == 0 { self.close(slot, outbox: &outbox) }
+        if self.feeds[slot].connectionCount == 0 { self.close(slot, output: &output) }
     }
 
-    private mutating func close(_ slot: UInt32, outbox: inout Outbox) {
-        self.notifyOwner(.detach, slot, outbox: &outbox)
+    private mutating func close(_ slot: UInt32, output: inout LoopOutput) {
+        self.notifyOwner(.detach, slot, output: &output)
         // A retried attach request would subscribe this loop again.
         self.removePendingAttach(of: slot)
         let deferred =
@@ -196,8 +199,8 @@ struct ConversationSubscriptions: Sendable {
     }
 
     /// Sends an input that needs no answer to the owner.
-    func notifyOwner(_ input: ConversationInput, _ slot: UInt32, outbox: inout Outbox) {
-        outbox.send(self.input(input, slot), to: self.feeds[slot].owner)
+    func notifyOwner(_ input: ConversationInput, _ slot: UInt32, output: inout LoopOutput) {
+        output.send(self.input(input, slot), to: self.feeds[slot].owner)
     }
 
     func input(_ input: ConversationInput, _ slot: UInt32) -> Envelope.Item {
@@ -210,7 +213,7 @@ struct ConversationSubscriptions: Sendable {
     /// Handles the owner's answer to a join.
     mutating func receiveJoinAnswer(
         to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ joinRequest: JoinRequest,
-        _ answer: ChatAnswer, at now: ClockReading, outbox: inout Outbox
+        _ answer: ChatAnswer, at now: ClockReading, output: inout LoopOutput
     ) {
         guard let feed = pending.feed, self.feeds.isCurrent(feed) else { return }
         let slot = feed.slot
@@ -222,16 +225,16 @@ struct ConversationSubscriptions: Sendable {
             }
             // An earlier attempt may have joined, and its answer was lost; leaving covers both
             // cases.
-            self.releaseConnection(of: person.id, slot, outbox: &outbox)
+            self.releaseConnection(of: person.id, slot, output: &output)
             return
         }
         self.feeds[slot].subscribers.update(person.id) { subscriber in
             subscriber.connections += 1
             subscriber.person = person
         }
-        self.applyJoinResult(slot, with: joinResult, for: person.id, at: now, outbox: &outbox)
+        self.applyJoinResult(slot, with: joinResult, for: person.id, at: now, output: &output)
         if pending.isCancelled {
-            self.unsubscribe(from: feed, user: person.id, outbox: &outbox)
+            self.unsubscribe(from: feed, user: person.id, output: &output)
         } else if let context = pending.context {
             self.deliveries.append(.answer(context: context, answer, isAlsoEvent: false))
             self.answeredJoins.append(AnsweredJoin(request: request, feed: feed, user: person.id))
@@ -240,7 +243,7 @@ struct ConversationSubscriptions: Sendable {
 
     private mutating func applyJoinResult(
         _ slot: UInt32, with joinResult: JoinResult, for joiningUser: UserID, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         let changes = self.feeds[slot].presenceChanges(
             toReach: joinResult, joiningUser: joiningUser, at: now)
@@ -249,13 +252,13 @@ struct ConversationSubscriptions: Sendable {
             self.feeds[slot].state = .live
             self.feeds[slot].watermarks.open(at: joinResult.revision, head: joinResult.head)
             self.feeds[slot].isEnded = joinResult.isEnded
-            if mustRepair { self.repair(slot, at: now, outbox: &outbox) }
+            if mustRepair { self.repair(slot, at: now, output: &output) }
         case .live, .repairing:
             if !changes.isEmpty { self.deliver(.presence(changes), slot) }
             if self.feeds[slot].state.isLive,
                 joinResult.revision > self.feeds[slot].watermarks.revision
             {
-                self.repair(slot, at: now, outbox: &outbox)
+                self.repair(slot, at: now, output: &output)
             }
         }
     }

@@ -122,7 +122,7 @@ public struct MessageTrace: Sendable {
     }
 
     /// A message of a user, or a request that has no number yet.
-    public struct Sighting: Sendable, Equatable {
+    public struct TracedMessage: Sendable, Equatable {
         /// `ConversationKey.hash`.
         public let conversation: Int
         /// 0 while the message has no number.
@@ -141,30 +141,30 @@ public struct MessageTrace: Sendable {
     ///   - subscriptions: the conversations to which they are subscribed on this loop.
     ///   - since: the monotonic nanosecond after which the message was accepted or received.
     ///   - limit: the maximum number; the newest are returned.
-    func sightings(
+    func messages(
         of authors: Set<UInt64>, subscribedTo subscriptions: Set<Int>, since: Int64, limit: Int
-    ) -> [Sighting] {
-        var sightings: [Sighting] = []
+    ) -> [TracedMessage] {
+        var messages: [TracedMessage] = []
         var own: [Request: Int] = [:]
         self.forEach { record in
             guard record.at > since else { return }
             switch record.step {
             case .accepted where authors.contains(record.peer):
-                own[Request(record)] = sightings.count
-                sightings.append(
-                    Sighting(
+                own[Request(record)] = messages.count
+                messages.append(
+                    TracedMessage(
                         conversation: record.conversation, sequence: 0, request: record.request,
                         at: record.at))
             case .answered:
-                if let index = own[Request(record)] { sightings[index].sequence = record.sequence }
+                if let index = own[Request(record)] { messages[index].sequence = record.sequence }
             case .received where subscriptions.contains(record.conversation):
-                sightings.append(
-                    Sighting(
+                messages.append(
+                    TracedMessage(
                         conversation: record.conversation, sequence: record.sequence, request: 0,
                         at: record.at))
             default: break
             }
         }
-        return sightings.suffix(limit)
+        return messages.suffix(limit)
     }
 }

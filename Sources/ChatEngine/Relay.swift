@@ -23,7 +23,10 @@ public protocol Relay: AnyObject, Sendable {
     /// On the loop with this number: whether its store can publish in the step that stores a write.
     func storePublishesWithWrite(of loop: Int) -> Bool
 
-    /// On the loop with this number: the envelopes as publications of the store, one per packet.
+    /// Converts envelopes to packets that the store publishes in the step that stores a write. Call
+    /// it on the loop with this number.
+    ///
+    /// - Returns: one publication for each packet.
     func publications(of envelopes: [Envelope], from loop: Int) -> [Publication]
 }
 

@@ -12,17 +12,17 @@ extension ShardOwner {
 
     /// Calls a conversation and executes the effects that it requests.
     mutating func update(
-        _ number: UInt32, at now: ClockReading, outbox: inout Outbox,
+        _ number: UInt32, at now: ClockReading, output: inout LoopOutput,
         _ body: (inout Conversation, inout [ConversationEffect]) -> Void
     ) {
         var effects = self.takeEffectBuffer()
         body(&self.slots[number].conversation, &effects)
-        self.run(&effects, of: number, at: now, outbox: &outbox)
+        self.run(&effects, of: number, at: now, output: &output)
     }
 
     mutating func run(
         _ effects: inout [ConversationEffect], of number: UInt32, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         var next = 0
         // An effect can cause others, such as a load that is not possible now.
@@ -33,7 +33,7 @@ extension ShardOwner {
             switch consume effect {
             case .write(let change, let revision, let origin):
                 if case .message(let message) = change {
-                    outbox.trace.record(
+                    output.trace.record(
                         .sequenced, in: self.slots[number].key.hash, sequence: message.sequence,
                         request: origin?.request ?? 0, peer: origin?.loop.incarnation ?? 0,
                         loop: origin?.loop.loop ?? 0)
@@ -48,45 +48,45 @@ extension ShardOwner {
                     WriteContext(continuation: self.continuation(for: number), origin: origin))
             case .answer(let answer, let origin):
                 if origin.request != 0 {
-                    outbox.send(.answer(origin.request, answer, slot: number), to: origin.loop)
+                    output.send(.answer(origin.request, answer, slot: number), to: origin.loop)
                 }
             case .event(let event, let revision, let origin):
-                self.publish(event, revision, origin, of: number, outbox: &outbox)
+                self.publish(event, revision, origin, of: number, output: &output)
             case .notify(let event, let loops):
-                self.notify(loops, of: event, in: number, outbox: &outbox)
+                self.notify(loops, of: event, in: number, output: &output)
             case .mention(let users, let message):
                 let tenant = self.slots[number].key.tenant
                 let body = message.mentionNotice(in: self.slots[number].key)
                 self.inboxPosts += users.map { (.inbox(of: $0, in: tenant), body) }
             case .lookUp(let sequence, let isThread):
                 let key = self.slots[number].key
-                let ticket = outbox.submit(
+                let ticket = output.submit(
                     isThread
                         ? .thread(key, root: sequence, .newest, limit: 1)
                         : .page(key, .after(sequence - 1), limit: 1))
                 self.pendingRequests[ticket] = .lookUp(self.continuation(for: number), sequence)
             case .load:
-                self.loadOrAbandon(number, at: now, into: &effects, outbox: &outbox)
+                self.loadOrAbandon(number, at: now, into: &effects, output: &output)
             case .loadRecents:
-                let ticket = outbox.submit(
+                let ticket = output.submit(
                     .recent(self.slots[number].key, limit: self.limits.recentMessages))
                 self.pendingRequests[ticket] = .loadRecents(self.continuation(for: number))
             case .readHistory(let sequence, let limit):
-                let ticket = outbox.submit(
+                let ticket = output.submit(
                     .page(
                         self.slots[number].key, .after(sequence),
                         limit: PageLimit(messages: limit)))
                 self.pendingRequests[ticket] = .readHistory(self.continuation(for: number))
             case .queryHolders:
-                self.queryHolders(of: self.slots[number].key, outbox: &outbox)
+                self.queryHolders(of: self.slots[number].key, output: &output)
             case .recovered(let changes):
                 self.recoveryCounts += changes
             case .invalidate:
-                self.invalidate(number, at: now, into: &effects, outbox: &outbox)
+                self.invalidate(number, at: now, into: &effects, output: &output)
             case .requestReattach:
                 let subscribers = self.slots[number].conversation.subscribers
                 for feedSlot in 0..<subscribers.count {
-                    outbox.send(.reattach(self.slots[number].key), to: subscribers[feedSlot].loop)
+                    output.send(.reattach(self.slots[number].key), to: subscribers[feedSlot].loop)
                 }
             case .wake(let time):
                 self.timers.schedule(number, at: time)
@@ -98,7 +98,7 @@ extension ShardOwner {
     }
 
     private mutating func notify(
-        _ loops: LoopSet, of event: ChatEvent, in number: UInt32, outbox: inout Outbox
+        _ loops: LoopSet, of event: ChatEvent, in number: UInt32, output: inout LoopOutput
     ) {
         loops.forEach { loop in
             let feedSlot = self.slots[number].conversation.subscribers.feedSlot(of: loop) ?? .max
@@ -109,16 +109,16 @@ extension ShardOwner {
             // A status update may wait like the report that caused it. Sent on its own, it would
             // cost one packet per message.
             if event.isDeliveredStatus {
-                outbox.sendDeferred(notification, to: loop)
+                output.sendDeferred(notification, to: loop)
             } else {
-                outbox.send(notification, to: loop)
+                output.send(notification, to: loop)
             }
         }
     }
 
     private mutating func loadOrAbandon(
         _ number: UInt32, at now: ClockReading, into effects: inout [ConversationEffect],
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         // After a failed write, the load waits. Otherwise the writes that the store lost would be
         // repeated at once.
@@ -130,7 +130,7 @@ extension ShardOwner {
             self.slots[number].conversation.abandon(
                 because: self.unavailability, at: now, into: &effects)
         } else {
-            self.load(number, outbox: &outbox)
+            self.load(number, output: &output)
         }
     }
 }

@@ -6,9 +6,9 @@ import ChatModel
 extension ShardOwner {
     mutating func publish(
         _ event: ChatEvent, _ revision: Revision, _ origin: RequestOrigin?, of number: UInt32,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
-        if outbox.presence != nil { outbox.recordPresence(event, in: self.slots[number].key) }
+        if output.presence != nil { output.recordPresence(event, in: self.slots[number].key) }
         var isAnswered = origin == nil || origin?.request == 0
         var loopCount = 0
         let notified =
@@ -25,7 +25,7 @@ extension ShardOwner {
                 continue
             }
             loopCount += 1
-            outbox.send(
+            output.send(
                 .event(
                     .init(
                         conversation: self.slots[number].key, event: event, revision: revision,
@@ -34,19 +34,19 @@ extension ShardOwner {
                 to: subscriber.loop)
         }
         if loopCount > 0, case .posted(let message) = event {
-            outbox.trace.record(
+            output.trace.record(
                 .published, in: self.slots[number].key.hash, sequence: message.sequence,
                 count: loopCount)
         }
         if !isAnswered, let origin, notified.isEmpty || !notified.contains(origin.loop) {
-            outbox.send(.answer(origin.request, event.answer, slot: number), to: origin.loop)
+            output.send(.answer(origin.request, event.answer, slot: number), to: origin.loop)
         }
     }
 
     /// Publishes a change to loops of other nodes in the step that stores it. This saves a publish,
     /// and the owner's round trip before it. If the write fails, nothing is published, and the gap
     /// in the envelope numbers starts a repair.
-    private mutating func publishWithWrite(_ index: Int, outbox: inout Outbox) {
+    private mutating func publishWithWrite(_ index: Int, output: inout LoopOutput) {
         let write = self.batch[index]
         // Cursors have no revision, and no request waits for them.
         guard write.revision > 0, self.isCurrent(self.writeContexts[index].continuation) else {
@@ -74,18 +74,18 @@ extension ShardOwner {
                 answering: requester?.loop == subscriber.loop ? requester?.request ?? 0 : 0,
                 feedSlot: subscriber.feedSlot)
             loopCount += 1
-            outbox.sendWithWrites(.event(notification), to: subscriber.loop)
+            output.sendWithWrites(.event(notification), to: subscriber.loop)
             self.writeContexts[index].alreadyNotified.insert(subscriber.loop)
         }
         if loopCount > 0, case .posted(let message) = event {
-            outbox.trace.record(
+            output.trace.record(
                 .publishedWithWrite, in: write.conversation.hash, sequence: message.sequence,
                 count: loopCount)
         }
         if let requester, requester.loop.incarnation != self.id.incarnation,
             !self.writeContexts[index].alreadyNotified.contains(requester.loop)
         {
-            outbox.sendWithWrites(
+            output.sendWithWrites(
                 .answer(requester.request, event.answer, slot: number), to: requester.loop)
             self.writeContexts[index].alreadyNotified.insert(requester.loop)
         }
@@ -111,19 +111,19 @@ extension ShardOwner {
     /// - Parameter publishesWithWrite: the store publishes to other nodes in the step that stores
     ///   a write.
     mutating func flush(
-        publishesWithWrite: Bool = false, at now: ClockReading, outbox: inout Outbox
+        publishesWithWrite: Bool = false, at now: ClockReading, output: inout LoopOutput
     ) {
         guard !self.batch.isEmpty else { return }
         if self.limits.retention > .zero {
             for index in self.batch.indices { self.retainBeforeWrite(index, at: now) }
         }
         if publishesWithWrite {
-            for index in self.batch.indices { self.publishWithWrite(index, outbox: &outbox) }
+            for index in self.batch.indices { self.publishWithWrite(index, output: &output) }
         }
         self.writesInFlight += self.batch.count
         let capacity = self.batch.count
         self.pendingRequests[
-            outbox.submit(.write(WriteBatch(owner: self.id, writes: self.batch)))] = .write(
+            output.submit(.write(WriteBatch(owner: self.id, writes: self.batch)))] = .write(
                 self.batch, self.writeContexts)
         self.batch = []
         self.writeContexts = []

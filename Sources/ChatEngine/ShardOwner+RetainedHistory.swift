@@ -70,10 +70,10 @@ extension ShardOwner {
     }
 
     /// Queries every loop, including this one, for retained changes.
-    func queryHolders(of key: ConversationKey, outbox: inout Outbox) {
+    func queryHolders(of key: ConversationKey, output: inout LoopOutput) {
         for node in self.view.nodes {
             for loop in 0..<node.loops {
-                outbox.send(
+                output.send(
                     .recoveryQuery(key),
                     to: LoopID(incarnation: node.incarnation, loop: UInt16(loop)))
             }

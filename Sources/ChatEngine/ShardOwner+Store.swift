@@ -5,20 +5,20 @@ import Cluster
 
 /// An owner's requests to the store, and their answers.
 extension ShardOwner {
-    mutating func load(_ number: UInt32, outbox: inout Outbox) {
+    mutating func load(_ number: UInt32, output: inout LoopOutput) {
         let shard = Int(self.slots[number].shard)
         let continuation = self.continuation(for: number)
         switch self.shards[shard] {
         case .held(let epoch):
             self.slots[number].epoch = epoch
-            self.pendingRequests[outbox.submit(.load(self.slots[number].key))] = .load(
+            self.pendingRequests[output.submit(.load(self.slots[number].key))] = .load(
                 continuation)
         case .claiming(let waiting):
             self.shards[shard] = .claiming(waiting + [continuation])
         case nil:
             self.shards[shard] = .claiming([continuation])
             self.pendingRequests[
-                outbox.submit(.claim(shard: shard, owner: self.id, view: self.view.number))] =
+                output.submit(.claim(shard: shard, owner: self.id, view: self.view.number))] =
                 .claim(shard: shard)
         }
     }
@@ -27,17 +27,17 @@ extension ShardOwner {
     ///
     /// - Returns: whether the request was this owner's.
     mutating func storeAnswered(
-        _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, outbox: inout Outbox
+        _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, output: inout LoopOutput
     ) -> Bool {
         guard let purpose = self.pendingRequests.removeValue(forKey: ticket) else { return false }
         switch (purpose, answer) {
         case (.write(let writes, let contexts), .written(let outcome)):
             self.writesInFlight -= writes.count
-            self.applyWriteOutcome(writes, contexts, outcome, at: now, outbox: &outbox)
+            self.applyWriteOutcome(writes, contexts, outcome, at: now, output: &output)
         case (.write(let writes, let contexts), _):
             self.writesInFlight -= writes.count
             self.recordFailedWrite(answer.writeEffect, at: now)
-            self.batchFailed(writes, contexts, answer.writeEffect, at: now, outbox: &outbox)
+            self.batchFailed(writes, contexts, answer.writeEffect, at: now, output: &output)
         case (.formerWrite(let writes), .written(let outcome)):
             for index in writes.indices where outcome.isStored(index) {
                 self.retain(writes[index], at: now)
@@ -47,7 +47,7 @@ extension ShardOwner {
             guard case .claiming(let waiting) = self.shards[shard] else { break }
             self.shards[shard] = .held(epoch)
             for continuation in waiting where self.isCurrent(continuation) {
-                self.load(continuation.conversation.slot, outbox: &outbox)
+                self.load(continuation.conversation.slot, output: &output)
             }
         case (.claim(let shard), _):
             // If a later view is stored, the store works; this node has not followed that view yet.
@@ -58,21 +58,21 @@ extension ShardOwner {
             for continuation in waiting where self.isCurrent(continuation) {
                 self.abandon(
                     continuation.conversation.slot, because: answer.chatError, at: now,
-                    outbox: &outbox)
+                    output: &output)
             }
         case (.load(let continuation), .loaded(let loaded)):
             guard self.isCurrent(continuation) else { break }
-            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+            self.update(continuation.conversation.slot, at: now, output: &output) {
                 $0.loaded(loaded, at: now, into: &$1)
             }
         case (.loadRecents(let continuation), .recent(let messages)):
             guard self.isCurrent(continuation) else { break }
-            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+            self.update(continuation.conversation.slot, at: now, output: &output) {
                 $0.loadedRecents(messages, at: now, into: &$1)
             }
         case (.readHistory(let continuation), .page(let page)):
             guard self.isCurrent(continuation) else { break }
-            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+            self.update(continuation.conversation.slot, at: now, output: &output) {
                 $0.reconcile(page, at: now, into: &$1)
             }
         case (.load(let continuation), _), (.loadRecents(let continuation), _),
@@ -81,10 +81,10 @@ extension ShardOwner {
             if self.isCurrent(continuation) {
                 self.abandon(
                     continuation.conversation.slot, because: answer.chatError, at: now,
-                    outbox: &outbox)
+                    output: &output)
             }
         case (.lookUp(let continuation, let sequence), _):
-            self.applyLookup(answer, continuation, sequence, at: now, outbox: &outbox)
+            self.applyLookup(answer, continuation, sequence, at: now, output: &output)
         }
         return true
     }
@@ -108,42 +108,42 @@ extension ShardOwner {
     /// transit.
     private mutating func batchFailed(
         _ writes: [Write], _ contexts: [WriteContext], _ effect: StoreFailure.Effect,
-        at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, output: inout LoopOutput
     ) {
         if effect != .unknown {
             for index in writes.indices { self.stopRetaining(writes[index], contexts[index]) }
         }
         for index in writes.indices {
             self.applyNotStored(
-                writes[index], contexts[index], because: effect.chatError, at: now, outbox: &outbox)
+                writes[index], contexts[index], because: effect.chatError, at: now, output: &output)
         }
         guard effect == .unknown else { return }
         // Cursors may be written twice.
         self.reclaim(
-            Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)), at: now, outbox: &outbox)
+            Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)), at: now, output: &output)
     }
 
     /// Claims shards again before their conversations are loaded, because the store may still
     /// execute one of their writes. The new epoch then rejects it.
     private mutating func reclaim(
-        _ shards: Set<Int>, at now: ClockReading, outbox: inout Outbox
+        _ shards: Set<Int>, at now: ClockReading, output: inout LoopOutput
     ) {
         let held = shards.filter { if case .held? = self.shards[$0] { true } else { false } }
         guard !held.isEmpty else { return }
         for shard in held { self.shards[shard] = nil }
         for number in self.slots.occupiedSlots where held.contains(Int(self.slots[number].shard)) {
-            self.update(number, at: now, outbox: &outbox) { $1.append(.invalidate) }
+            self.update(number, at: now, output: &output) { $1.append(.invalidate) }
         }
     }
 
     /// Claims the shards of all conversations with writes in flight again.
-    mutating func reclaimWhereWritesAreInFlight(at now: ClockReading, outbox: inout Outbox) {
+    mutating func reclaimWhereWritesAreInFlight(at now: ClockReading, output: inout LoopOutput) {
         var shards: Set<Int> = []
         for number in self.slots.occupiedSlots
         where self.slots[number].conversation.hasWritesInFlight {
             shards.insert(Int(self.slots[number].shard))
         }
-        self.reclaim(shards, at: now, outbox: &outbox)
+        self.reclaim(shards, at: now, output: &output)
     }
 
     /// Discards the stored state of a conversation and loads it again.
@@ -152,11 +152,11 @@ extension ShardOwner {
     /// for example while Redis Cluster moves a slot.
     mutating func invalidate(
         _ number: UInt32, at now: ClockReading, into effects: inout [ConversationEffect],
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         let shard = Int(self.slots[number].shard)
         if self.slots[number].conversation.hasWritesInFlight, case .held? = self.shards[shard] {
-            return self.reclaim([shard], at: now, outbox: &outbox)
+            return self.reclaim([shard], at: now, output: &output)
         }
         self.slots[number].loadTerm &+= 1
         self.slots[number].conversation.abandon(at: now, into: &effects)
@@ -171,10 +171,10 @@ extension ShardOwner {
 
     private mutating func applyLookup(
         _ answer: StoreAnswer, _ continuation: StoreContinuation, _ sequence: SequenceNumber,
-        at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, output: inout LoopOutput
     ) {
         guard self.isCurrent(continuation) else { return }
-        self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+        self.update(continuation.conversation.slot, at: now, output: &output) {
             conversation, effects in
             if case .page(let page) = answer {
                 let message = page.messages.first { $0.sequence == sequence }
@@ -195,7 +195,7 @@ extension ShardOwner {
     private mutating func applyWriteOutcome(
         _ writes: [Write], _ contexts: [WriteContext], _ outcome: WriteOutcome,
         at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         switch outcome {
         case .stored:
@@ -210,7 +210,7 @@ extension ShardOwner {
                             writes[index].revision, contexts[index].alreadyNotified
                         )
                     }
-                    self.applyStored(writes[index], contexts[index], at: now, outbox: &outbox)
+                    self.applyStored(writes[index], contexts[index], at: now, output: &output)
                     self.alreadyNotified = (0, LoopSet())
                 }
             }
@@ -220,20 +220,20 @@ extension ShardOwner {
             }
             for index in writes.indices {
                 guard let refusal = refusals[index] else {
-                    self.applyStored(writes[index], contexts[index], at: now, outbox: &outbox)
+                    self.applyStored(writes[index], contexts[index], at: now, output: &output)
                     continue
                 }
                 let isCurrent = self.isCurrent(contexts[index].continuation)
                 self.applyNotStored(
                     writes[index], contexts[index], because: refusal.chatError, at: now,
-                    outbox: &outbox)
+                    output: &output)
                 switch refusal {
                 case .fenced, .unconfirmed:
-                    if isCurrent { self.loseShard(writes[index].shard, at: now, outbox: &outbox) }
+                    if isCurrent { self.loseShard(writes[index].shard, at: now, output: &output) }
                 case .failed(let failure):
                     self.recordFailedWrite(failure.effect, at: now)
                     if failure.effect == .unknown, writes[index].revision > 0 {
-                        self.reclaim([writes[index].shard], at: now, outbox: &outbox)
+                        self.reclaim([writes[index].shard], at: now, output: &output)
                     }
                 case .revisionMismatch, .damaged: break
                 }
@@ -253,10 +253,10 @@ extension ShardOwner {
     }
 
     private mutating func applyStored(
-        _ write: Write, _ context: WriteContext, at now: ClockReading, outbox: inout Outbox
+        _ write: Write, _ context: WriteContext, at now: ClockReading, output: inout LoopOutput
     ) {
         if case .message(let message) = write.change {
-            outbox.trace.record(.stored, in: write.conversation.hash, sequence: message.sequence)
+            output.trace.record(.stored, in: write.conversation.hash, sequence: message.sequence)
         }
         guard self.isCurrent(context.continuation) else {
             // The conversation was reloaded, but the write was stored. Subscribers receive it when
@@ -266,7 +266,7 @@ extension ShardOwner {
             guard let origin = context.origin, origin.request != 0 else { return }
             switch write.change {
             case .message(let message):
-                outbox.send(
+                output.send(
                     .answer(
                         origin.request, .posted(message),
                         slot: context.continuation.conversation.slot
@@ -276,7 +276,7 @@ extension ShardOwner {
             }
             return
         }
-        self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+        self.update(context.continuation.conversation.slot, at: now, output: &output) {
             $0.stored(
                 write.change, revision: write.revision, origin: context.origin, at: now, into: &$1)
         }
@@ -284,26 +284,26 @@ extension ShardOwner {
 
     private mutating func applyNotStored(
         _ write: Write, _ context: WriteContext, because cause: ChatError, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         if case .message(let message) = write.change {
-            outbox.trace.record(.notStored, in: write.conversation.hash, sequence: message.sequence)
+            output.trace.record(.notStored, in: write.conversation.hash, sequence: message.sequence)
         }
         if let origin = context.origin {
             self.refuse(
                 origin, because: cause, slot: context.continuation.conversation.slot,
-                outbox: &outbox)
+                output: &output)
         }
         if case .cursors(let user, let read, _) = write.change {
             guard self.isCurrent(context.continuation.conversation) else { return }
-            self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+            self.update(context.continuation.conversation.slot, at: now, output: &output) {
                 conversation, effects in
                 conversation.cursorsFailed(
                     of: user, read: read, because: cause, at: now, into: &effects)
             }
         } else if self.isCurrent(context.continuation) {
             self.slots[context.continuation.conversation.slot].loadTerm &+= 1
-            self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+            self.update(context.continuation.conversation.slot, at: now, output: &output) {
                 $0.writeFailed(because: cause, at: now, into: &$1)
             }
         }
@@ -311,30 +311,30 @@ extension ShardOwner {
 
     private func refuse(
         _ origin: RequestOrigin, because cause: ChatError = .unavailable, slot index: UInt32,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         if origin.request != 0 {
-            outbox.send(.answer(origin.request, .failed(cause), slot: index), to: origin.loop)
+            output.send(.answer(origin.request, .failed(cause), slot: index), to: origin.loop)
         }
     }
 
     /// Discards the stored state of a conversation. The next request loads it again.
     mutating func abandon(
         _ number: UInt32, because cause: ChatError = .unavailable, at now: ClockReading,
-        outbox: inout Outbox
+        output: inout LoopOutput
     ) {
         self.slots[number].loadTerm &+= 1
-        self.update(number, at: now, outbox: &outbox) {
+        self.update(number, at: now, output: &output) {
             $0.abandon(because: cause, at: now, into: &$1)
         }
     }
 
     /// Calls `abandon` for all conversations and drops all claims. The next claim finds out whether
     /// another node claimed the shard under a later view.
-    mutating func abandonAll(at now: ClockReading, outbox: inout Outbox) {
+    mutating func abandonAll(at now: ClockReading, output: inout LoopOutput) {
         self.shards = self.shards.filter { if case .claiming = $0.value { true } else { false } }
         for number in self.slots.occupiedSlots {
-            self.abandon(number, at: now, outbox: &outbox)
+            self.abandon(number, at: now, output: &output)
         }
     }
 
@@ -343,14 +343,14 @@ extension ShardOwner {
     ///
     /// If the store can lose data, the written changes stay retained, and are compared with the
     /// store after the next claim.
-    private mutating func loseShard(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
+    private mutating func loseShard(_ shard: Int, at now: ClockReading, output: inout LoopOutput) {
         guard self.shards.removeValue(forKey: shard) != nil else { return }
         for number in self.slots.occupiedSlots
         where self.slots[number].shard == Int32(shard) {
             if self.limits.retention > .zero {
-                self.update(number, at: now, outbox: &outbox) { $1.append(.invalidate) }
+                self.update(number, at: now, output: &output) { $1.append(.invalidate) }
             } else {
-                self.handOver(number, at: now, outbox: &outbox)
+                self.handOver(number, at: now, output: &output)
             }
         }
     }

@@ -13,7 +13,7 @@ extension ShardOwner {
             isBackedOff ? self.unavailability : .unavailable
     }
 
-    mutating func tick(at now: ClockReading, outbox: inout Outbox) {
+    mutating func tick(at now: ClockReading, output: inout LoopOutput) {
         for number in self.timers.takeDue(at: now.monotonic) {
             guard let wakeAt = self.slots[number].conversation.wakeAt else { continue }
             guard wakeAt <= now.monotonic else {
@@ -21,14 +21,14 @@ extension ShardOwner {
                 continue
             }
             self.setWriteAvailability(of: number, at: now)
-            self.update(number, at: now, outbox: &outbox) { $0.tick(at: now, into: &$1) }
+            self.update(number, at: now, output: &output) { $0.tick(at: now, into: &$1) }
         }
         let expired = self.suspectedSubscribers.filter { $0.deadline <= now.monotonic }
         self.suspectedSubscribers.removeAll { $0.deadline <= now.monotonic }
         for suspect in expired {
             for conversation in suspect.conversations.sorted(by: { $0.slot < $1.slot })
             where self.isCurrent(conversation) {
-                self.update(conversation.slot, at: now, outbox: &outbox) {
+                self.update(conversation.slot, at: now, output: &output) {
                     $0.detach(suspect.loop, at: now, into: &$1)
                 }
             }
@@ -74,7 +74,7 @@ extension ShardOwner {
     }
 
     mutating func reviewSuspicion(
-        of loop: LoopID, _ number: UInt32, _ input: Envelope.Input, outbox: inout Outbox
+        of loop: LoopID, _ number: UInt32, _ input: Envelope.Input, output: inout LoopOutput
     ) {
         guard let index = self.suspectedSubscribers.firstIndex(where: { $0.loop == loop }),
             self.suspectedSubscribers[index].conversations.contains(self.slots.key(of: number))
@@ -87,7 +87,7 @@ extension ShardOwner {
         case .command(.joinAndSubscribe):
             // The loop may have unsubscribed, in a lost envelope, and joined again: ask it for its
             // subscribers.
-            outbox.send(.reattach(input.conversation), to: loop)
+            output.send(.reattach(input.conversation), to: loop)
         default:
             break
         }

@@ -160,18 +160,18 @@ struct ShardOwner: Sendable {
     // MARK: Input
 
     mutating func handle(
-        _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
+        _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, output: inout LoopOutput
     ) {
         guard
             let number = self.slot(of: input)
-                ?? self.open(input, from: loop, at: now, outbox: &outbox)
+                ?? self.open(input, from: loop, at: now, output: &output)
         else { return }
         if !self.suspectedSubscribers.isEmpty {
-            self.reviewSuspicion(of: loop, number, input, outbox: &outbox)
+            self.reviewSuspicion(of: loop, number, input, output: &output)
         }
         self.slots[number].lastUsed = now.monotonic
         guard self.slots[number].conversation.accepts(input.sendOrder, from: loop) else {
-            outbox.send(.answer(input.request, .failed(.unavailable), slot: number), to: loop)
+            output.send(.answer(input.request, .failed(.unavailable), slot: number), to: loop)
             return
         }
         self.setWriteAvailability(of: number, at: now)
@@ -180,7 +180,7 @@ struct ShardOwner: Sendable {
             acceptedAt: input.acceptedAt)
         var effects = self.takeEffectBuffer()
         self.slots[number].conversation.handle(input.input, from: origin, at: now, into: &effects)
-        self.run(&effects, of: number, at: now, outbox: &outbox)
+        self.run(&effects, of: number, at: now, output: &output)
     }
 
     /// Prefetches the conversation in this slot, which this turn will use if the hint is right.
@@ -221,14 +221,14 @@ struct ShardOwner: Sendable {
 
     /// Opens a slot for the input's conversation; nil if there is nothing to do here.
     private mutating func open(
-        _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
+        _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, output: inout LoopOutput
     ) -> UInt32? {
         // A conversation that is not in memory has no subscribers, so none can leave.
         guard !input.input.isDeparture else { return nil }
         let key = input.conversation
         // Every conversation in memory is this loop's own: `follow` hands over all others.
         guard self.view.owner(of: key) == self.id else {
-            if input.request != 0 { outbox.send(.notOwner(input.request), to: loop) }
+            if input.request != 0 { output.send(.notOwner(input.request), to: loop) }
             return nil
         }
         let viewSince = self.viewSince ?? (self.view.nodes.count > 1 ? now.monotonic : .min / 2)
@@ -260,7 +260,7 @@ struct ShardOwner: Sendable {
     /// that. If a view was skipped, a shard may have had another owner in between, so it is claimed
     /// and its conversations are loaded again.
     mutating func follow(
-        _ view: View, removedNodes: Set<UInt64>, at now: ClockReading, outbox: inout Outbox
+        _ view: View, removedNodes: Set<UInt64>, at now: ClockReading, output: inout LoopOutput
     ) {
         let isOneMissed = view.number != self.view.number + 1
         self.view = view
@@ -272,15 +272,15 @@ struct ShardOwner: Sendable {
             if view.owner(of: Int(self.slots[number].shard)) != self.id {
                 // They are stored before the next owner claims the shard, or rejected; then the
                 // reader's next receipt repeats them.
-                self.update(number, at: now, outbox: &outbox) {
+                self.update(number, at: now, output: &output) {
                     $0.flushCursorsNow(at: now, into: &$1)
                 }
-                self.handOver(number, at: now, outbox: &outbox)
+                self.handOver(number, at: now, output: &output)
                 continue
             }
-            if isOneMissed { self.abandon(number, at: now, outbox: &outbox) }
+            if isOneMissed { self.abandon(number, at: now, output: &output) }
             if !removedNodes.isEmpty {
-                self.update(number, at: now, outbox: &outbox) {
+                self.update(number, at: now, output: &output) {
                     $0.removeNodes(removedNodes, at: now, into: &$1)
                 }
             }
@@ -288,23 +288,23 @@ struct ShardOwner: Sendable {
         self.suspectedSubscribers.removeAll { removedNodes.contains($0.loop.incarnation) }
     }
 
-    /// Compares all conversations with a store that may be another one or an earlier state, and
-    /// writes what it lost again.
-    mutating func compareWithStore(at now: ClockReading, outbox: inout Outbox) {
+    /// Compares all conversations with the store, and writes again what the store has lost. The
+    /// store may be another one, or may have returned to an earlier state.
+    mutating func compareWithStore(at now: ClockReading, output: inout LoopOutput) {
         self.storeInDoubtUntil = now.after(self.limits.retention)
         self.unofferedCount = self.retainedHistories.count
         // In one pass, because finding the conversations of a shard visits all of them.
-        self.reclaimWhereWritesAreInFlight(at: now, outbox: &outbox)
+        self.reclaimWhereWritesAreInFlight(at: now, output: &output)
         for number in self.slots.occupiedSlots {
-            self.update(number, at: now, outbox: &outbox) {
+            self.update(number, at: now, output: &output) {
                 $0.recheckStore(at: now, into: &$1)
             }
         }
     }
 
     /// Hands a conversation over to another owner, and sends its subscribers there.
-    mutating func handOver(_ number: UInt32, at now: ClockReading, outbox: inout Outbox) {
-        self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
+    mutating func handOver(_ number: UInt32, at now: ClockReading, output: inout LoopOutput) {
+        self.update(number, at: now, output: &output) { $0.close(at: now, into: &$1) }
         self.close(number, at: now)
     }
 

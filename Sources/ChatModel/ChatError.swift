@@ -91,10 +91,10 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .rateLimited: "rate limited"
         case .storageLimited: "rate limited: stored-bytes-per-day"
         case .unavailable: "this could not be stored; try again"
-        case .rejected: "this could not be stored, because the store takes no writes; try again"
+        case .rejected: "this could not be stored, because the store accepts no writes; try again"
         case .outcomeUnknown: "it is unknown whether this was stored; try again with the same id"
         case .damaged:
-            "what is stored of this conversation is damaged; the service's log names the cause"
+            "the stored data of this conversation is damaged; the service's log names the cause"
         }
     }
 }

@@ -27,13 +27,13 @@ public struct OutboxEvent: Sendable, Equatable {
 /// write, so that neither is ever stored without the other.
 public struct OutboxWriter: Sendable {
     /// The most events that wait for a reader, and the most dead letters. The reader gives up what
-    /// exceeds it. Each lane of the store drops its oldest events at twice this number, which only
-    /// happens without a reader.
+    /// exceeds it. Each partition of the store drops its oldest events at twice this number, which
+    /// only happens without a reader.
     public let limit: Int
     /// The event of a write; nil if no receiver wants it.
     public let event: @Sendable (Write) -> OutboxEvent?
-    /// Called on any thread after writes to this lane were stored. It only passes a hint on.
-    public let appended: @Sendable (_ lane: Int) -> Void
+    /// Called on any thread after writes to this partition were stored. It does not block.
+    public let appended: @Sendable (_ partition: Int) -> Void
 
     public init(
         limit: Int, event: @escaping @Sendable (Write) -> OutboxEvent?,
@@ -46,7 +46,7 @@ public struct OutboxWriter: Sendable {
     }
 }
 
-/// The place of an event in its lane. Later events have higher positions.
+/// The place of an event in its partition. Later events have higher positions.
 public struct OutboxPosition: Sendable, Hashable, Comparable, CustomStringConvertible {
     public let major: UInt64
     public let minor: UInt64
@@ -97,7 +97,7 @@ public struct OutboxEntry: Sendable, Equatable {
 
 /// An event that was given up.
 public struct DeadLetter: Sendable, Equatable {
-    public let lane: Int
+    public let partition: Int
     public let position: OutboxPosition
     public let group: ByteString
     public let id: ByteString
@@ -108,10 +108,11 @@ public struct DeadLetter: Sendable, Equatable {
     public let diedAt: Timestamp
 
     public init(
-        lane: Int, position: OutboxPosition, group: ByteString, id: ByteString, type: ByteString,
+        partition: Int, position: OutboxPosition, group: ByteString, id: ByteString,
+        type: ByteString,
         conversation: ConversationKey, attempts: Int, reason: String, diedAt: Timestamp
     ) {
-        self.lane = lane
+        self.partition = partition
         self.position = position
         self.group = group
         self.id = id
@@ -138,39 +139,39 @@ public struct OutboxReader: Sendable, Equatable {
     }
 }
 
-/// Requests about the outbox. All events of a conversation are in one lane, in the order of its
-/// changes. A lane is a shard in Redis, and a part of a local store's own choice.
+/// Requests about the outbox. All events of a conversation are in one partition, in the order of
+/// its changes. A partition is a shard in Redis, and a part of a local store's own choice.
 public enum OutboxRequest: Sendable {
-    /// Which of these lanes have events or dead letters. A local store reports all its lanes.
-    case scan(lanes: [Int])
+    /// Which of these partitions have events or dead letters. A local store reports all its own.
+    case scan(partitions: [Int])
     /// Takes the group's next events after `after`, or all if it is nil.
     ///
-    /// While another consumer of the group has events of the lane, the answer is busy: only one
-    /// delivers at a time, so that the order remains. Events that a consumer has not touched for
-    /// `OutboxRequest.takeoverIdle` are taken over from it first.
+    /// While another consumer of the group has events of the partition, the answer is busy: only
+    /// one delivers at a time, so that the order remains. Events that a consumer has not touched
+    /// for `OutboxRequest.takeoverIdle` are taken over from it first.
     ///
     /// - Parameter recovers: the consumer has forgotten the events behind `after`, and takes those
     ///   that it has already taken once more. A local store always does that.
-    case take(lane: Int, OutboxReader, after: OutboxPosition?, recovers: Bool, limit: Int)
+    case take(partition: Int, OutboxReader, after: OutboxPosition?, recovers: Bool, limit: Int)
     /// Reads a taken event before an attempt. Nil if another consumer has taken it over, or if it
     /// was removed.
-    case begin(OutboxPosition, lane: Int, OutboxReader)
-    case complete([OutboxPosition], lane: Int, OutboxReader)
+    case begin(OutboxPosition, partition: Int, OutboxReader)
+    case complete([OutboxPosition], partition: Int, OutboxReader)
     /// Completes an event and adds it to the dead letters, whose oldest is dropped at the bound.
     case bury(
-        OutboxPosition, lane: Int, OutboxReader, attempts: Int, reason: String, at: Timestamp)
-    /// Oldest first in each lane.
-    case deadLetters(lanes: [Int], limit: Int)
+        OutboxPosition, partition: Int, OutboxReader, attempts: Int, reason: String, at: Timestamp)
+    /// Oldest first in each partition.
+    case deadLetters(partitions: [Int], limit: Int)
     /// Moves dead letters back into the outbox, for their group only.
-    case retry([OutboxPosition], lane: Int, at: Timestamp)
-    case drop([OutboxPosition], lane: Int)
+    case retry([OutboxPosition], partition: Int, at: Timestamp)
+    case drop([OutboxPosition], partition: Int)
 
     /// A consumer touches an event before each attempt, and an attempt is shorter than this.
     public static let takeoverIdle = Duration.seconds(20)
 }
 
 public enum OutboxAnswer: Sendable, Equatable {
-    case lanes([OutboxLane])
+    case partitions([OutboxPartition])
     case taken([OutboxEntry], OutboxProgress)
     case event(OutboxEvent?)
     case deadLetters([DeadLetter])
@@ -178,7 +179,7 @@ public enum OutboxAnswer: Sendable, Equatable {
     case done(dropped: Int)
 }
 
-/// Whether a lane has more events to take.
+/// Whether a partition has more events to take.
 public enum OutboxProgress: Int, Sendable {
     case atEnd = 0
     /// Another consumer has the next events. Ask again later.
@@ -187,14 +188,14 @@ public enum OutboxProgress: Int, Sendable {
     case more = 2
 }
 
-/// What a lane contains.
-public struct OutboxLane: Sendable, Equatable {
-    public let lane: Int
+/// What a partition contains.
+public struct OutboxPartition: Sendable, Equatable {
+    public let number: Int
     public let hasEvents: Bool
     public let deadCount: Int
 
-    public init(lane: Int, hasEvents: Bool, deadCount: Int) {
-        self.lane = lane
+    public init(number: Int, hasEvents: Bool, deadCount: Int) {
+        self.number = number
         self.hasEvents = hasEvents
         self.deadCount = deadCount
     }

@@ -64,8 +64,7 @@ public struct Emoji: Sendable, Hashable, CustomStringConvertible {
     public var description: String { self.text.string }
 }
 
-/// The wish of a user to have one reaction, or not to have it. It names a state, so that a repeat
-/// does no harm.
+/// Sets whether a user has one reaction. It names a state, so that a repeat does no harm.
 public struct ReactionChange: Sendable, Equatable {
     public let emoji: Emoji
     public let user: UserID

@@ -33,7 +33,7 @@ extension TerminalChat {
             else { return }
             self.add(.status(id: newest.id, state), to: index, into: &steps)
         case .outbox(let localID, let state):
-            self.recordOutbox(localID, state, in: index, into: &steps)
+            self.recordSendState(localID, state, in: index, into: &steps)
         case .ended(let user):
             let by = user.map { " by \(SafeText.line($0, limit: 128))" } ?? ""
             self.add(.notice("The conversation was ended\(by)."), to: index, into: &steps)
@@ -162,8 +162,8 @@ extension TerminalChat {
         if reason == .opened { self.rooms[index].unreadCount = 0 }
     }
 
-    private mutating func recordOutbox(
-        _ localID: String, _ state: OutboxState, in index: Int, into steps: inout [TerminalStep]
+    private mutating func recordSendState(
+        _ localID: String, _ state: SendState, in index: Int, into steps: inout [TerminalStep]
     ) {
         guard state != .sending,
             let item = self.rooms[index].unsent.firstIndex(where: { $0.localID == localID })

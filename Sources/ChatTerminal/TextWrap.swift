@@ -4,8 +4,8 @@ import TerminalKit
 enum TextWrap {
     /// - Parameters:
     ///   - text: its line breaks are kept.
-    ///   - first: the columns of the first line; `rest`: those of the others. Both at least 2,
-    ///     because a character may take two.
+    ///   - first: the columns of the first line, at least 2, because a character may take two.
+    ///   - rest: the columns of each other line, at least 2.
     /// - Returns: at least one line, none wider than its columns. A line breaks between words, or
     ///   within a word that is wider than a line, or next to a wide character.
     static func lines(_ text: String, first: Int, rest: Int) -> [String] {

@@ -389,7 +389,7 @@ extension ChatsSession {
                     RequestTag(kind: ChatsRequestKind.nextID.rawValue)))
         case .failed(.conversationExists):
             self.fail(
-                "the next \(Self.idAttemptLimit) ids are those of other chats; try again",
+                "no free id was found in \(Self.idAttemptLimit) attempts; try again",
                 into: &steps)
         case .failed(let error):
             self.fail(error, into: &steps)

@@ -83,7 +83,7 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         steps.reply {
-            $0.append(error: "binary frames are not taken; send JSON text", request: nil)
+            $0.append(error: "binary frames are not supported; send JSON text", request: nil)
         }
     }
 

@@ -104,7 +104,7 @@ public enum Invocation: Sendable, Equatable {
         guard let page = words.first else { return .manual(page: nil, date: "") }
         guard ManualPages.names(table).contains(page) else {
             throw .badValue(
-                name: "--man", problem: "\(page.quoted) is no page; confab --man lists them")
+                name: "--man", problem: "\(page.quoted) is not a page; confab --man lists them")
         }
         let date = words.dropFirst().first ?? ""
         let shape = date.map { $0.isASCII && $0.isNumber ? "0" : String($0) }.joined()

@@ -6,7 +6,7 @@ extension ServeOptions {
         switch format {
         case .text:
             let rows =
-                [("SETTING", "VALUE", "FROM")]
+                [("SETTING", "VALUE", "SOURCE")]
                 + self.settings.map { ($0.name, ($0.value ?? "-").escaped, $0.source.description) }
             let nameWidth = rows.map(\.0.count).max() ?? 0
             let valueWidth = rows.map(\.1.count).max() ?? 0
@@ -20,7 +20,7 @@ extension ServeOptions {
                 JSONTree.object([
                     .init("name", .string(setting.name)),
                     .init("value", setting.value.map { .string($0) } ?? .null),
-                    .init("from", .string(setting.source.description)),
+                    .init("source", .string(setting.source.description)),
                 ])
             }
             return JSONTree.object([

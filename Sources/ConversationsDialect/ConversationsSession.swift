@@ -48,7 +48,9 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
     }
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
-        steps.reply { $0.append(error: "binary frames are not taken; send JSON text", action: nil) }
+        steps.reply {
+            $0.append(error: "binary frames are not supported; send JSON text", action: nil)
+        }
     }
 
     public mutating func received(
@@ -218,7 +220,7 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
         let before = try document.optionalMessageID("before_id", of: root, in: text)
         let after = try document.optionalMessageID("after_id", of: root, in: text)
         guard before == nil || after == nil else {
-            throw FieldError("after_id: cannot stand beside before_id")
+            throw FieldError("after_id: cannot be combined with before_id")
         }
         let thread = try document.optionalMessageID("thread", of: root, in: text)
         let range: PageRange =
@@ -276,7 +278,7 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             steps.append(
                 .close(1013, "the conversation cannot be entered at the moment; try again"))
         case (.enter, .failed(.damaged)):
-            steps.append(.close(1011, "what is stored of this conversation is damaged"))
+            steps.append(.close(1011, "the stored data of this conversation is damaged"))
         case (.enter, .failed(.banned(let notice))):
             self.banned(notice, into: &steps)
         case (.enter, .failed(let error)) where error.isRateLimit:

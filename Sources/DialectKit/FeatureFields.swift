@@ -37,7 +37,7 @@ extension JSONDocument {
             throw FieldError("mentions: more than \(Mentions.limit) users")
         }
         for id in ids where !IdentityRule.name.allows(id) {
-            throw FieldError("mentions: is no user id")
+            throw FieldError("mentions: each must be a user id")
         }
         return Mentions(users: ids.map { UserID(displayID: ByteString($0)) })
     }
@@ -87,7 +87,7 @@ extension SearchQuery {
 
 extension FieldError {
     /// The error for a cursor that no list of pinned messages had.
-    public static let pinCursor = FieldError("cursor: is none of this list")
+    public static let pinCursor = FieldError("cursor: is not from this list")
 }
 
 extension Int {

@@ -124,7 +124,7 @@ extension JSONDocument {
     {
         guard let text = try self.optionalString(name, of: object, in: bytes) else { return nil }
         guard let sequence = MessageID.sequence(text) else {
-            throw FieldError("\(name): is no message id")
+            throw FieldError("\(name): must be a message id")
         }
         return sequence
     }
@@ -144,7 +144,7 @@ extension JSONDocument {
     ) throws(FieldError) -> ByteString {
         let id = try self.requiredString(name, of: object, in: bytes)
         guard IdentityRule.conversation.allows(id) else {
-            throw FieldError("\(name): is no conversation id")
+            throw FieldError("\(name): must be a conversation id")
         }
         return ByteString(id)
     }

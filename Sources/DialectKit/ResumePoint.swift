@@ -21,12 +21,12 @@ public final class ResumePoint: Sendable {
             return
         }
         guard let sequence = MessageID.sequence(after) else {
-            (self.start, self.error) = (.now, "after: is no message id")
+            (self.start, self.error) = (.now, "after: must be a message id")
             return
         }
         // Revisions are written like message ids.
         let revision = rev.flatMap(MessageID.sequence)
         self.start = .after(sequence, since: revision)
-        self.error = rev != nil && revision == nil ? "rev: is no revision" : nil
+        self.error = rev != nil && revision == nil ? "rev: must be a revision" : nil
     }
 }

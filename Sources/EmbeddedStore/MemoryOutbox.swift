@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 
-/// An outbox in memory: one lane.
+/// An outbox in memory: one partition.
 struct MemoryOutbox: Sendable {
     private struct Item {
         let event: OutboxEvent
@@ -10,7 +10,7 @@ struct MemoryOutbox: Sendable {
         var completed: Set<ByteString> = []
     }
 
-    private let lane: Int
+    private let partition: Int
     private let limit: Int
     private var items: [OutboxPosition: Item] = [:]
     /// Ascending. Some may already be removed.
@@ -18,8 +18,8 @@ struct MemoryOutbox: Sendable {
     private var dead: [(letter: DeadLetter, event: OutboxEvent)] = []
     private var last: UInt64 = 0
 
-    init(lane: Int, limit: Int) {
-        self.lane = lane
+    init(partition: Int, limit: Int) {
+        self.partition = partition
         self.limit = limit
     }
 
@@ -38,10 +38,11 @@ struct MemoryOutbox: Sendable {
     mutating func execute(_ request: OutboxRequest) -> OutboxAnswer {
         switch request {
         case .scan:
-            guard !self.items.isEmpty || !self.dead.isEmpty else { return .lanes([]) }
-            return .lanes([
-                OutboxLane(
-                    lane: self.lane, hasEvents: !self.items.isEmpty, deadCount: self.dead.count)
+            guard !self.items.isEmpty || !self.dead.isEmpty else { return .partitions([]) }
+            return .partitions([
+                OutboxPartition(
+                    number: self.partition, hasEvents: !self.items.isEmpty,
+                    deadCount: self.dead.count)
             ])
         case .take(_, let reader, let after, _, let limit):
             let entries = self.entries(of: reader.group, after: after, limit: limit)
@@ -55,7 +56,7 @@ struct MemoryOutbox: Sendable {
             self.complete(position, reader)
             self.last += 1
             let letter = DeadLetter(
-                lane: self.lane, position: OutboxPosition(self.last), group: reader.group,
+                partition: self.partition, position: OutboxPosition(self.last), group: reader.group,
                 id: event.id, type: event.type, conversation: event.conversation,
                 attempts: attempts, reason: reason, diedAt: time)
             self.dead.append((letter, event))

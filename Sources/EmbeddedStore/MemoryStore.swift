@@ -11,8 +11,9 @@ public final class MemoryStore: ChatStore {
     private final class Stripe: Sendable {
         let tables: Mutex<MemoryTables>
 
-        init(history: Int, outbox: OutboxWriter?, lane: Int) {
-            self.tables = Mutex(MemoryTables(history: history, outbox: outbox, lane: lane))
+        init(history: Int, outbox: OutboxWriter?, partition: Int) {
+            self.tables = Mutex(
+                MemoryTables(history: history, outbox: outbox, partition: partition))
         }
     }
 
@@ -40,7 +41,7 @@ public final class MemoryStore: ChatStore {
         self.beforeSearchSlice = beforeSearchSlice
         self.outbox = outbox
         self.stripes = (0..<Self.stripeCount).map {
-            Stripe(history: history, outbox: outbox, lane: $0)
+            Stripe(history: history, outbox: outbox, partition: $0)
         }
     }
 
@@ -106,15 +107,15 @@ public final class MemoryStore: ChatStore {
         }
     }
 
-    /// Each stripe is a lane.
+    /// Each stripe is a partition.
     private func outbox(_ request: OutboxRequest) -> StoreAnswer {
         switch request {
         case .scan, .deadLetters:
-            var lanes: [OutboxLane] = []
+            var partitions: [OutboxPartition] = []
             var letters: [DeadLetter] = []
             for stripe in self.stripes {
                 switch stripe.tables.withLock({ $0.execute(.outbox(request)) }) {
-                case .outbox(.lanes(let some)): lanes += some
+                case .outbox(.partitions(let some)): partitions += some
                 case .outbox(.deadLetters(let some)): letters += some
                 default: break
                 }
@@ -122,13 +123,15 @@ public final class MemoryStore: ChatStore {
             if case .deadLetters(_, let limit) = request {
                 return .outbox(.deadLetters(Array(letters.prefix(limit))))
             }
-            return .outbox(.lanes(lanes))
-        case .take(let lane, _, _, _, _), .begin(_, let lane, _), .complete(_, let lane, _),
-            .bury(_, let lane, _, _, _, _), .retry(_, let lane, _), .drop(_, let lane):
-            guard self.stripes.indices.contains(lane) else {
-                return .failed(StoreFailure("lane \(lane): there is no such lane"))
+            return .outbox(.partitions(partitions))
+        case .take(let partition, _, _, _, _), .begin(_, let partition, _),
+            .complete(_, let partition, _),
+            .bury(_, let partition, _, _, _, _), .retry(_, let partition, _),
+            .drop(_, let partition):
+            guard self.stripes.indices.contains(partition) else {
+                return .failed(StoreFailure("partition \(partition): there is no such partition"))
             }
-            return self.stripes[lane].tables.withLock { $0.execute(.outbox(request)) }
+            return self.stripes[partition].tables.withLock { $0.execute(.outbox(request)) }
         }
     }
 

@@ -21,12 +21,12 @@ public struct MemoryTables: Sendable {
 
     /// A store that retains the newest `history` messages of each conversation (0: all).
     ///
-    /// - Parameter lane: the number of its outbox's only lane.
-    public init(history: Int, outbox: OutboxWriter? = nil, lane: Int = 0) {
+    /// - Parameter partition: the number of its outbox's only partition.
+    public init(history: Int, outbox: OutboxWriter? = nil, partition: Int = 0) {
         precondition(history >= 0, "history \(history) is below 0")
         self.history = history
         self.outboxWriter = outbox
-        self.outbox = MemoryOutbox(lane: lane, limit: outbox?.limit ?? 1)
+        self.outbox = MemoryOutbox(partition: partition, limit: outbox?.limit ?? 1)
     }
 
     public mutating func execute(_ request: StoreRequest) -> StoreAnswer {

@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 
-/// The tables `outbox`, `outbox_done` and `dead_letters`: one lane with the number 0.
+/// The tables `outbox`, `outbox_done` and `dead_letters`: one partition with the number 0.
 struct OutboxRows {
     private let insertion: SQLiteStatement
     private let selection: SQLiteStatement
@@ -128,10 +128,12 @@ struct OutboxRows {
 
     private func scan() throws(StorageFault) -> OutboxAnswer {
         defer { self.state.reset() }
-        guard try self.state.next() else { return .lanes([]) }
+        guard try self.state.next() else { return .partitions([]) }
         let (hasEvents, deadCount) = (self.state.int(0) != 0, self.state.int(1))
-        guard hasEvents || deadCount > 0 else { return .lanes([]) }
-        return .lanes([OutboxLane(lane: 0, hasEvents: hasEvents, deadCount: deadCount)])
+        guard hasEvents || deadCount > 0 else { return .partitions([]) }
+        return .partitions([
+            OutboxPartition(number: 0, hasEvents: hasEvents, deadCount: deadCount)
+        ])
     }
 
     private func entries(of group: ByteString, after: OutboxPosition?, limit: Int)
@@ -189,8 +191,8 @@ struct OutboxRows {
 
     /// - Returns: the number of dropped letters.
     private func trimLetters() throws(StorageFault) -> Int {
-        guard case .lanes(let lanes) = try self.scan() else { return 0 }
-        let excess = lanes.reduce(0) { $0 + $1.deadCount } - self.limit
+        guard case .partitions(let partitions) = try self.scan() else { return 0 }
+        let excess = partitions.reduce(0) { $0 + $1.deadCount } - self.limit
         guard excess > 0 else { return 0 }
         self.trim.bind(1, excess)
         try self.trim.run()
@@ -205,7 +207,7 @@ struct OutboxRows {
             let row = self.letters
             letters.append(
                 DeadLetter(
-                    lane: 0, position: OutboxPosition(UInt64(row.int(0))),
+                    partition: 0, position: OutboxPosition(UInt64(row.int(0))),
                     group: Self.text(row, 6), id: Self.text(row, 3), type: Self.text(row, 4),
                     conversation: Self.conversation(row), attempts: row.int(7),
                     reason: row.text(8) ?? "",

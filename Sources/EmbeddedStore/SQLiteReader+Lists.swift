@@ -82,7 +82,7 @@ extension StoreFailure {
     /// The failure for a cursor that no page has returned.
     static func invalidCursor(_ after: ByteString?) -> StoreFailure {
         StoreFailure(
-            "after: \"\(after?.string ?? "")\" is no place in a list of memberships",
+            "after: \"\(after?.string ?? "")\" is not a position in a list of memberships",
             isRequestSpecific: true)
     }
 

@@ -16,15 +16,15 @@ public enum EngineClosure: Sendable, Hashable, CustomStringConvertible {
     case malformed(EnginePacketError)
     /// A packet type that a client must not send, or not in this state.
     case unexpected(EnginePacketKind)
-    /// The packets waiting for a poll exceed the outbox limit.
-    case outboxFull
+    /// The packets waiting for a poll exceed the limit of the queue.
+    case queueFull
 
     /// Whether the client may come back at once. A `close` packet would end stock clients for good:
     /// they connect again after a refused poll.
     var isTemporary: Bool {
         switch self {
         case .byServer(let code): code == 1001 || (1011...1013).contains(code)
-        case .transportClosed, .pingTimeout, .outboxFull: true
+        case .transportClosed, .pingTimeout, .queueFull: true
         case .byClient, .secondPoll, .secondPost, .malformed, .unexpected: false
         }
     }
@@ -37,7 +37,7 @@ public enum EngineClosure: Sendable, Hashable, CustomStringConvertible {
         case .secondPoll, .secondPost: 1008
         case .malformed(.notUTF8): 1007
         case .malformed, .unexpected: 1002
-        case .outboxFull: 1013
+        case .queueFull: 1013
         }
     }
 
@@ -52,7 +52,7 @@ public enum EngineClosure: Sendable, Hashable, CustomStringConvertible {
         case .secondPost: "a POST came while another one was under way"
         case .malformed(let error): error.description
         case .unexpected(let kind): "a packet of type \(kind.rawValue) was not expected"
-        case .outboxFull: "too much waits to be polled"
+        case .queueFull: "too much waits to be polled"
         }
     }
 }

@@ -23,8 +23,8 @@ extension EngineSession {
             self.finish(closure, into: &steps)
         case .polling(let polling):
             self.endOpenRequests(polling, code: code, reason: reason, into: &steps)
-            if polling.awaitedReport != nil { self.outbox.returnUnproven() }
-            if !closure.isTemporary { self.outbox.append(Self.closePacket) }
+            if polling.awaitedReport != nil { self.packetQueue.returnUnproven() }
+            if !closure.isTemporary { self.packetQueue.append(Self.closePacket) }
             self.state = .closing(closure, until: now + self.settings.closeTimeout)
             if let poll = polling.poll {
                 self.poll(poll, provenBy: self.lastPoll?.proof ?? .nextPoll, at: now, into: &steps)
@@ -70,7 +70,7 @@ extension EngineSession {
     }
 
     mutating func finish(_ closure: EngineClosure, into steps: inout EngineSteps) {
-        self.outbox.removeAll()
+        self.packetQueue.removeAll()
         self.state = .closed(closure)
         steps.append(.closed(closure))
     }

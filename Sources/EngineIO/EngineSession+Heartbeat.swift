@@ -40,7 +40,7 @@ extension EngineSession {
             return
         case .polling(var polling):
             if let report = polling.awaitedReport, report.until <= now {
-                self.outbox.returnUnproven()
+                self.packetQueue.returnUnproven()
                 polling.awaitedReport = nil
                 self.state = .polling(polling)
             }

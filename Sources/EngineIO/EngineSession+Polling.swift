@@ -40,15 +40,19 @@ extension EngineSession {
         case .webSocket:
             steps.refuse(request, .badRequest)
         case .closing(let closure, _):
-            if isRepeated { self.outbox.returnUnproven() } else { self.outbox.removeUnproven() }
+            if isRepeated {
+                self.packetQueue.returnUnproven()
+            } else {
+                self.packetQueue.removeUnproven()
+            }
             self.recordPoll(request, proof, isRepeated: isRepeated)
-            guard !self.outbox.isEmpty else {
+            guard !self.packetQueue.isEmpty else {
                 steps.refuse(request, .unknownSession)
                 self.finish(closure, into: &steps)
                 return
             }
             self.dequeue(for: request, into: &steps)
-            if self.outbox.isEmpty, !closure.isTemporary { self.finish(closure, into: &steps) }
+            if self.packetQueue.isEmpty, !closure.isTemporary { self.finish(closure, into: &steps) }
         case .closed:
             steps.refuse(request, .unknownSession)
         }
@@ -67,20 +71,20 @@ extension EngineSession {
         self.lastPoll = LastPoll(request: request, proof: proof, repeats: repeats)
     }
 
-    /// Removes the packets of the last answer, or returns them to the outbox if a poll repeats the
+    /// Removes the packets of the last answer, or returns them to the queue if a poll repeats the
     /// one before it.
     ///
     /// - Returns: the report for which the poll waits; nil if it need not.
     private mutating func proveLastAnswer(
         by proof: EnginePollProof, isRepeated: Bool, at now: Int64
     ) -> AwaitedReport? {
-        guard self.outbox.hasUnproven, let last = self.lastPoll else { return nil }
+        guard self.packetQueue.hasUnproven, let last = self.lastPoll else { return nil }
         if isRepeated {
-            self.outbox.returnUnproven()
+            self.packetQueue.returnUnproven()
         } else if last.proof == .report, !proof.isMark {
             return AwaitedReport(answer: last.request, until: now + Self.reportTimeout)
         } else {
-            self.outbox.removeUnproven()
+            self.packetQueue.removeUnproven()
         }
         return nil
     }
@@ -92,7 +96,7 @@ extension EngineSession {
         guard case .polling(var polling) = self.state,
             request == polling.awaitedReport?.answer ?? self.lastPoll?.request
         else { return }
-        self.outbox.removeUnproven()
+        self.packetQueue.removeUnproven()
         polling.awaitedReport = nil
         self.state = .polling(polling)
         self.flush(into: &steps)
@@ -100,18 +104,18 @@ extension EngineSession {
 
     private mutating func dequeue(for request: EngineRequestID, into steps: inout EngineSteps) {
         steps.answer(request) {
-            self.outbox.dequeue(
+            self.packetQueue.dequeue(
                 packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
                 into: &$0)
         }
-        if self.lastPoll?.proof == .nextPoll { self.outbox.removeUnproven() }
+        if self.lastPoll?.proof == .nextPoll { self.packetQueue.removeUnproven() }
     }
 
     /// Answers the waiting poll, if there is one, with the queued packets. The caller calls it
     /// after it has sent the packets of a turn.
     public mutating func flush(into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, let request = polling.poll,
-            polling.awaitedReport == nil, !self.outbox.isEmpty
+            polling.awaitedReport == nil, !self.packetQueue.isEmpty
         else { return }
         polling.poll = nil
         self.state = .polling(polling)

@@ -79,7 +79,7 @@ extension EngineSession {
         if let poll = polling.poll { steps.answer(poll) { $0.append(enginePacket: .noop) } }
         if let post = polling.post { steps.refuse(post, .badRequest) }
         self.state = .webSocket(socket)
-        self.outbox.drain { steps.append(.send($0, socket)) }
+        self.packetQueue.drain { steps.append(.send($0, socket)) }
         steps.append(.upgraded(socket))
     }
 

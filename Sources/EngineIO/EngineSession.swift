@@ -62,7 +62,7 @@ public struct EngineSession: Sendable {
     var heartbeat: Heartbeat
     /// The milliseconds from the last answered ping to its pong; nil before the first pong.
     public private(set) var roundTrip: Int64?
-    var outbox = EngineOutbox()
+    var packetQueue = PacketQueue()
     /// The poll that waits or was answered last.
     var lastPoll: LastPoll?
 
@@ -103,7 +103,7 @@ public struct EngineSession: Sendable {
         self.heartbeat = .pingDue(now + settings.pingInterval)
     }
 
-    /// The WebSocket of the session; nil while it polls. No packets wait in the outbox while there
+    /// The WebSocket of the session; nil while it polls. No packets wait in the queue while there
     /// is a WebSocket, so a broadcast can write its frame directly to this socket.
     public var socket: EngineSocketID? {
         if case .webSocket(let socket) = self.state { socket } else { nil }
@@ -118,13 +118,13 @@ public struct EngineSession: Sendable {
     }
 
     /// The number of packets waiting for a poll. Senders of many packets use it for flow control.
-    public var waitingPackets: Int { self.outbox.count }
+    public var waitingPackets: Int { self.packetQueue.count }
     /// The number of bytes waiting for a poll.
-    public var waitingBytes: Int { self.outbox.byteCount }
+    public var waitingBytes: Int { self.packetQueue.byteCount }
 
     /// Sends a packet: on the WebSocket at once, over polling with the next `flush`.
     ///
-    /// So all packets of one turn of a loop share one polling response. If the outbox is full, the
+    /// So all packets of one turn of a loop share one polling response. If the queue is full, the
     /// session is closed and no packet is dropped: a gap that the client does not know of is worse
     /// than a reconnect. A session that has ended or is closing sends nothing more.
     ///
@@ -136,13 +136,13 @@ public struct EngineSession: Sendable {
             steps.append(.send(packet, socket))
         case .polling:
             if !self.hasRoom(for: packet) { self.flush(into: &steps) }
-            // A packet longer than the whole outbox can still be sent on its own. It does not mean
+            // A packet longer than the whole queue can still be sent on its own. It does not mean
             // that the client has stopped polling.
-            guard self.outbox.isEmpty || self.hasRoom(for: packet) else {
-                self.end(.outboxFull, into: &steps)
+            guard self.packetQueue.isEmpty || self.hasRoom(for: packet) else {
+                self.end(.queueFull, into: &steps)
                 return
             }
-            self.outbox.append(packet)
+            self.packetQueue.append(packet)
         case .closing, .closed:
             return
         }
@@ -152,15 +152,15 @@ public struct EngineSession: Sendable {
     /// that packet waits, there is room for this one, because neither of the two may be sent or
     /// dropped separately.
     public mutating func send(companion packet: SharedPacket, into steps: inout EngineSteps) {
-        guard case .polling = self.state, self.outbox.canAppendCompanion else {
+        guard case .polling = self.state, self.packetQueue.canAppendCompanion else {
             return self.send(packet, into: &steps)
         }
-        self.outbox.append(companion: packet)
+        self.packetQueue.append(companion: packet)
     }
 
     private func hasRoom(for packet: SharedPacket) -> Bool {
-        self.outbox.count < self.settings.outboxPackets
-            && self.outbox.byteCount + packet.count <= self.settings.outboxBytes
+        self.packetQueue.count < self.settings.queuedPackets
+            && self.packetQueue.byteCount + packet.count <= self.settings.queuedBytes
     }
 
     /// Processes a valid packet of the client, over either transport. A returned closure ends the

@@ -19,9 +19,9 @@ public final class EngineSettings: Sendable {
     public let answerBytes: Int
     /// The maximum number of packets waiting for a poll; one companion of the last packet may
     /// exceed it. Beyond it the session is closed.
-    public let outboxPackets: Int
+    public let queuedPackets: Int
     /// The maximum number of bytes waiting for a poll. Beyond it the session is closed.
-    public let outboxBytes: Int
+    public let queuedBytes: Int
     /// The time within which a probing WebSocket must complete the upgrade.
     public let upgradeTimeout: Int64
     /// How long the remaining packets wait for a poll after the server has closed the session.
@@ -31,8 +31,8 @@ public final class EngineSettings: Sendable {
     public init(
         pingInterval: Int64 = 25_000, pingTimeout: Int64 = 20_000, maxPayload: Int = 1_000_000,
         postPackets: Int = 16_384,
-        answerPackets: Int = 16, answerBytes: Int = 1_000_000, outboxPackets: Int = 4096,
-        outboxBytes: Int = 4 << 20,
+        answerPackets: Int = 16, answerBytes: Int = 1_000_000, queuedPackets: Int = 4096,
+        queuedBytes: Int = 4 << 20,
         upgradeTimeout: Int64 = 10_000, closeTimeout: Int64 = 10_000
     ) {
         precondition(
@@ -44,8 +44,8 @@ public final class EngineSettings: Sendable {
         self.postPackets = postPackets
         self.answerPackets = answerPackets
         self.answerBytes = answerBytes
-        self.outboxPackets = outboxPackets
-        self.outboxBytes = outboxBytes
+        self.queuedPackets = queuedPackets
+        self.queuedBytes = queuedBytes
         self.upgradeTimeout = upgradeTimeout
         self.closeTimeout = closeTimeout
     }

@@ -6,7 +6,7 @@ public import EventLoop
 extension EngineServer {
     // MARK: Frames to clients
 
-    /// Appends a frame to the outbox of a polling session. Its poll is answered with the next
+    /// Appends a frame to the queue of a polling session. Its poll is answered with the next
     /// `flush`, so that all packets of a turn share one response.
     ///
     /// - Parameter onlyIfEmpty: accept the frame only if no packet waits, because too much waits
@@ -17,7 +17,7 @@ extension EngineServer {
         _ frame: EngineFrame, to session: SocketToken, onlyIfEmpty: Bool = false, at now: Int64
     ) -> Bool {
         var steps = EngineSteps()
-        let byteLimit = onlyIfEmpty ? 1 : TransportSession.outboxBytes
+        let byteLimit = onlyIfEmpty ? 1 : TransportSession.queuedBytes
         switch self.sessions[session]?.write(frame, within: byteLimit, at: now, into: &steps) {
         case .rejected, nil: return false
         case .accepted(isFirst: true): self.unflushed.append(session)

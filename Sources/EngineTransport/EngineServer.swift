@@ -117,7 +117,7 @@ public struct EngineServer: Sendable {
         _ body: (inout EngineSession, inout EngineSteps) -> Void
     ) {
         var steps = EngineSteps()
-        // In place: a copy of the session would copy its outbox with the next packet.
+        // In place: a copy of the session would copy its queue with the next packet.
         guard self.sessions[session]?.update(&steps, body) != nil else { return }
         if !input.isEmpty { directives.setInput(input) }
         self.translate(steps, of: session, into: &directives)

@@ -20,9 +20,9 @@ struct TransportSession: Sendable {
         }
     }
 
-    /// Packets wait in the outbox up to this size. Further frames stay with the caller, as with a
+    /// Packets wait in the queue up to this size. Further frames stay with the caller, as with a
     /// socket that accepts no more.
-    static let outboxBytes = 256 << 10
+    static let queuedBytes = 256 << 10
 
     var engine: EngineSession
     var socket: SocketState
@@ -68,7 +68,7 @@ struct TransportSession: Sendable {
         case accepted(isFirst: Bool)
     }
 
-    /// Appends a frame to the outbox, unless this many bytes wait there.
+    /// Appends a frame to the queue, unless this many bytes wait there.
     mutating func write(
         _ frame: EngineFrame, within byteLimit: Int, at now: Int64, into steps: inout EngineSteps
     ) -> WriteResult {

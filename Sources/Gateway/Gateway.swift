@@ -186,10 +186,10 @@ public final class Gateway: Sendable {
     ///
     /// - Parameter limit: how long it waits for the number of clients of the loops. A loop that
     ///   does not answer in time closes none.
-    public func shed(_ count: Int, over time: Duration, within limit: Duration) async {
+    public func closeClients(_ count: Int, over time: Duration, within limit: Duration) async {
         let clients = await self.loopReports(within: limit).map { $0?.connections ?? 0 }
         for (gatewayLoop, share) in zip(self.gatewayLoops, Self.shares(of: count, clients)) {
-            gatewayLoop.loop.execute { gatewayLoop.shed(share, over: time) }
+            gatewayLoop.loop.execute { gatewayLoop.closeClients(share, over: time) }
         }
     }
 

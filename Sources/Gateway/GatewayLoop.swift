@@ -57,8 +57,8 @@ final class GatewayLoop: EventLoopHandler {
     }
 
     /// On the loop: closes this number of clients over this time.
-    func shed(_ count: Int, over time: Duration) {
-        self.state.with { $0.shed(count, over: time) }
+    func closeClients(_ count: Int, over time: Duration) {
+        self.state.with { $0.closeClients(count, over: time) }
     }
 
     /// On the loop: keeps the connections that are still open.

@@ -38,7 +38,7 @@ enum LoopControlMessage: Sendable {
     case traceSteps(
         [ConversationKey: Set<SequenceNumber>], @Sendable ([TracedStep]) -> Void)
     /// The messages of a user on this loop.
-    case traceSightings(SightingQuery, @Sendable ([TracedSighting]) -> Void)
+    case traceMessages(UserTraceQuery, @Sendable ([TracedUserMessage]) -> Void)
     /// Requests this loop's claim of a conversation's shard; nil while it is being claimed, or if
     /// another loop owns it.
     case claim(ConversationKey, @Sendable ((owner: LoopID, epoch: Epoch)?) -> Void)

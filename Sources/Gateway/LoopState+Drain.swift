@@ -68,7 +68,7 @@ extension LoopState {
     ///
     /// Clients that are already leaving count, because they are part of the numbers from which
     /// operators calculate a surplus. So two orders for the same surplus close it once.
-    mutating func shed(_ count: Int, over time: Duration) {
+    mutating func closeClients(_ count: Int, over time: Duration) {
         self.beginTurn()
         let clients = self.pool.all.compactMap { connection in
             connection.isClient ? connection.webSocket.map { (connection, $0) } : nil

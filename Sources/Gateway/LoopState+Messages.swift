@@ -54,8 +54,8 @@ extension LoopState {
                 self.bridge.submitOperatorCommand(command, in: key, reply: reply)
             case .traceSteps(let messages, let reply):
                 reply(self.bridge.tracedSteps(of: messages))
-            case .traceSightings(let query, let reply):
-                reply(self.bridge.tracedSightings(query))
+            case .traceMessages(let query, let reply):
+                reply(self.bridge.tracedMessages(query))
             case .claim(let key, let reply): reply(self.bridge.chat.claim(of: key))
             case .reload(let key): self.bridge.chat.reload(key, at: self.context.now)
             case .read(let request, let reply):

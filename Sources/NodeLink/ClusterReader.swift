@@ -137,7 +137,7 @@ public final class ClusterReader: Sendable {
                 record: reply[0].text.flatMap { try? NodeRecord(text: $0) },
                 isDraining: node.isDraining,
                 silentFor: age,
-                evictedFor: age >= Membership.evictionTimeout ? age : nil)
+                evictedFor: age >= ClusterMembership.evictionTimeout ? age : nil)
         }
         return Members(view: view, peers: peers.sorted { $0.name < $1.name }, now: now)
     }

@@ -29,7 +29,7 @@ struct EvictionCheck {
     ///   - peerCount: how many other nodes were in the last view.
     /// - Returns: the index of the node to ask now, if a question is due.
     mutating func tick(at now: Int64, silence: Int64?, peerCount: Int) -> Int? {
-        guard let silence, silence >= Membership.evictionTimeout else {
+        guard let silence, silence >= ClusterMembership.evictionTimeout else {
             self.isEvicted = false
             return nil
         }
@@ -41,7 +41,7 @@ struct EvictionCheck {
 
     /// Another node has answered `request`.
     mutating func answered(_ text: String, silence: Int64?) {
-        guard let silence, silence >= Membership.evictionTimeout else { return }
+        guard let silence, silence >= ClusterMembership.evictionTimeout else { return }
         if text == Self.answer(isMember: false) { self.isEvicted = true }
     }
 }

@@ -11,7 +11,7 @@ import RedisClient
 struct HeartbeatExchange {
     /// The content of a reply.
     struct Outcome {
-        let reply: Membership.HeartbeatReply
+        let reply: ClusterMembership.HeartbeatReply
         /// The other process that holds this node's name; nil if none does.
         let otherNameHolder: String?
         /// Redis' time, in microseconds since 1970.
@@ -81,7 +81,7 @@ struct HeartbeatExchange {
         }
         let holder = reply[4]?.string ?? ""
         return Outcome(
-            reply: Membership.HeartbeatReply(
+            reply: ClusterMembership.HeartbeatReply(
                 time: time, number: Int(number), views: views, heartbeats: ages,
                 holdsName: holder == self.process),
             otherNameHolder: holder == self.process || holder.isEmpty ? nil : holder,

@@ -116,5 +116,5 @@ enum LinkScripts {
     static let recordMilliseconds = 60_000
     /// A node holds its name for this time after its last heartbeat. Another node with the name
     /// waits.
-    static let nameMilliseconds = Int(Membership.evictionTimeout)
+    static let nameMilliseconds = Int(ClusterMembership.evictionTimeout)
 }

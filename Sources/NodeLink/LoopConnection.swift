@@ -17,13 +17,13 @@ public final class LoopConnection: Sendable {
         searcher: RedisSearcher? = nil
     ) {
         let store = RedisStore(store, on: loop, searcher: searcher)
-        let switchboard = ReplyRouter(store: store)
+        let replyRouter = ReplyRouter(store: store)
         var settings = settings
         settings.suppressesReplies = true
         let client = RedisClient(
-            settings, scripts: RedisStore.scripts, on: loop, seed: seed, user: switchboard)
+            settings, scripts: RedisStore.scripts, on: loop, seed: seed, user: replyRouter)
         self.store = store
-        self.replyRouter = switchboard
+        self.replyRouter = replyRouter
         self.client = client
         loop.execute {
             store.start(over: client)

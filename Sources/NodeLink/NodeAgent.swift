@@ -12,7 +12,7 @@ import Telemetry
 ///
 /// | job | type |
 /// |---|---|
-/// | membership: heartbeats, proposals of views | `MembershipShell` |
+/// | membership: heartbeats, proposals of views | `ClusterMembershipShell` |
 /// | requests between nodes | `NodeCalls`, `DirectCalls` without Redis |
 /// | the cluster's events | `ClusterEventLog` |
 /// | Redis' settings and memory | `RedisInspector` |
@@ -27,7 +27,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var knownKeys = KeyInterning()
     }
 
-    let membership: MembershipShell
+    let membership: ClusterMembershipShell
     let calls: NodeCalls
     let events: ClusterEventLog
     let inspector: RedisInspector
@@ -66,7 +66,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.problems = ProblemReporter(
             on: loop, redisKeys: names, isRedisCluster: settings.redis.url.kind == .cluster,
             receiver: receiver, logger: logger)
-        self.membership = MembershipShell(
+        self.membership = ClusterMembershipShell(
             settings.record, on: loop, redis: self.redis, redisKeys: names, mailbox: self.mailbox,
             problems: self.problems, receiver: receiver, logger: logger)
         self.calls = NodeCalls(
@@ -102,7 +102,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     }
 
     /// From any thread.
-    func change(_ change: @escaping @Sendable (inout Membership) -> Void) {
+    func change(_ change: @escaping @Sendable (inout ClusterMembership) -> Void) {
         self.loop.execute {
             self.membership.change(change)
             self.tick(now: .now)

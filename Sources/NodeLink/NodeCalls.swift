@@ -7,12 +7,12 @@ import Synchronization
 final class NodeCalls: Sendable {
     private let loop: EventLoop
     private let redis: AgentConnection
-    private let membership: MembershipShell
+    private let membership: ClusterMembershipShell
     private let handler: NodeLink.CallHandler
     private let pending: LoopBound<PendingCalls>
 
     init(
-        on loop: EventLoop, redis: AgentConnection, membership: MembershipShell,
+        on loop: EventLoop, redis: AgentConnection, membership: ClusterMembershipShell,
         handler: @escaping NodeLink.CallHandler
     ) {
         self.loop = loop

@@ -193,7 +193,7 @@ extension NodeAgent {
                 let question = try ControlMessage(
                     body.span.bytes, for: self.membership.incarnation, key: self.key)
                 guard question.kind == .request else {
-                    return result(.failure(.init("The packet is no question.")))
+                    return result(.failure(.init("The packet is not a request.")))
                 }
                 result(.success((question, self.membership.isMember(question.from))))
             } catch {

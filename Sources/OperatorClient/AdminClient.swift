@@ -47,11 +47,11 @@ final class AdminClient {
         }
     }
 
-    /// A node may accept connections although it is stopped, because the kernel does so. So each
-    /// must answer a small request: the first one within half a second, or else within two.
+    /// Returns a connection to the first node that answers a small request. An accepted connection
+    /// proves nothing, because the kernel accepts for a stopped process too. With several nodes,
+    /// each has half a second in a first round; in the last round each has two seconds.
     private func choose() throws(AdminProblem) -> AdminConnection {
         if let chosen { return chosen }
-        // With several nodes, the first round does not wait long for a stopped one.
         let rounds = self.connections.count > 1 ? [Self.quickProbe, Self.probe] : [Self.probe]
         var problems: [String] = []
         for limit in rounds {

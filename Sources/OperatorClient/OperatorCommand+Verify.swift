@@ -126,7 +126,7 @@ extension OperatorCommand {
         case .json:
             self.screen.write(
                 JSONTree.object([
-                    .init("schema_version", 1), .init("whole", .bool(run.remainingCount == 0)),
+                    .init("schema_version", 1), .init("complete", .bool(run.remainingCount == 0)),
                     .init("conversations", .integer(run.conversationCount)),
                     .init("messages", .integer(run.messageCount)),
                     .init("faults", .array(run.faults)),

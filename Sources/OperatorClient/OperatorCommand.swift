@@ -71,11 +71,11 @@ public struct OperatorCommand {
         guard let pause = self.options.watch else { return self.runOnce() }
         while true {
             let status = self.runOnce()
-            let rhythm = "every \(OperatorText.decimal(pause / .seconds(1))) s"
+            let interval = "every \(OperatorText.decimal(pause / .seconds(1))) s"
             self.screen.drawFrame(
                 under:
                     """
-                    confab \(self.options.verb.name)   \(rhythm)   \(Self.now.text)   Ctrl-C \
+                    confab \(self.options.verb.name)   \(interval)   \(Self.now.text)   Ctrl-C \
                     to stop
                     """
             )

@@ -69,7 +69,9 @@ struct RedisAdminSource: AdminSource {
                     .init("address", peer.record.map { .string($0.address) } ?? .null),
                     .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
                     .init("version", peer.record.map { .string($0.version) } ?? .null),
-                    .init("silent", peer.evictedFor.map { .integer(Int($0 / 1000)) } ?? .null),
+                    .init(
+                        "unreachable_for", peer.evictedFor.map { .integer(Int($0 / 1000)) } ?? .null
+                    ),
                     .init(
                         "uptime",
                         startedAt.map { .integer(Int((members.now - $0.milliseconds) / 1000)) }
@@ -134,7 +136,7 @@ struct RedisAdminSource: AdminSource {
             .init("state", .string(members.view.state(of: shard))),
             .init("head", .integer(head.head)), .init("revision", .integer(head.revision)),
             .init("view", .integer(members.view.number)),
-            .init("why", .string(members.view.reason(for: shard, naming: members.name))),
+            .init("reason", .string(members.view.reason(for: shard, naming: members.name))),
         ])
     }
 

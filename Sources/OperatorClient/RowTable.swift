@@ -156,7 +156,8 @@ struct RowTable {
             return TextTable.Cell(text: word, severity: .warning)
         case "gone":
             return TextTable.Cell(
-                text: "gone \(Formatting.time(row["silent"]?.integerValue ?? 0))", severity: .bad)
+                text: "gone \(Formatting.time(row["unreachable_for"]?.integerValue ?? 0))",
+                severity: .bad)
         default: return TextTable.Cell(text: Formatting.escaped(word), severity: .bad)
         }
     }

@@ -74,8 +74,8 @@ struct Screen {
         if let count = document["count"]?.integerValue, count > shown {
             self.write("\(shown) of \(count) rows\n")
         }
-        if let silent = document["silent_loops"]?.integerValue, silent > 0 {
-            self.write("\(OperatorText.count(silent, "loop")) did not answer in time\n")
+        if let count = document["unresponsive_loops"]?.integerValue, count > 0 {
+            self.write("\(OperatorText.count(count, "loop")) did not answer in time\n")
         }
     }
 
@@ -89,7 +89,7 @@ struct Screen {
         {
             missing.append("\(answered) of \(asked) nodes answered")
         }
-        if document["redis_answers"]?.boolValue == false { missing.append("Redis did not answer") }
+        if document["redis_up"]?.boolValue == false { missing.append("Redis did not answer") }
         if document["store_error"]?.stringValue != nil {
             let isPartial = document["conversations"]?.elements != nil
             missing.append(

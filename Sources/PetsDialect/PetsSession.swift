@@ -86,7 +86,9 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
     // MARK: Requests of the client
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
-        steps.reply { $0.append(error: "binary frames are not taken; send JSON text", event: nil) }
+        steps.reply {
+            $0.append(error: "binary frames are not supported; send JSON text", event: nil)
+        }
     }
 
     public mutating func received(
@@ -217,7 +219,7 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
         let before = try document.optionalMessageID("before", of: data, in: text)
         let after = try document.optionalMessageID("after", of: data, in: text)
         guard before == nil || after == nil else {
-            throw FieldError("after: cannot stand beside before")
+            throw FieldError("after: cannot be combined with before")
         }
         let range: PageRange = after.map { .after($0) } ?? before.map { .before($0) } ?? .newest
         self.performAfterEntry(.history(range, limit: limit), in: conversation, into: &steps)

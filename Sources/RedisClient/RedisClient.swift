@@ -126,7 +126,7 @@ public final class RedisClient: Sendable {
         _ payload: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         func write(_ command: inout RedisCommandWriter) {
-            command.append(self.handler.network.isCluster ? "SPUBLISH" : "PUBLISH")
+            command.append(self.handler.network.isRedisCluster ? "SPUBLISH" : "PUBLISH")
             command.append(text: channel)
             payload(&command)
         }

@@ -2,14 +2,18 @@ import ChatModel
 
 /// The scripts that find and repair faults of a conversation.
 enum InspectionScripts {
-    /// Reads everything that the faults of a conversation show in. KEYS: the hash. ARGV: the
-    /// history limit, which all reading scripts have.
+    /// Reads everything that can show a fault of a conversation. KEYS: the hash. ARGV: the history
+    /// limit, which all reading scripts have.
     ///
-    /// Returns the state, the state that the messages behind the head imply (empty if there are
-    /// none, `broken` if they do not follow each other), how many there are, the revision of the
-    /// last amendment as stored and as the amendments imply, the creation time if the catalog must
-    /// list the conversation, and the members with the times at which they joined. Returns false
-    /// if the conversation does not exist.
+    /// Returns false if the conversation does not exist, and otherwise in this order:
+    ///
+    /// - the state;
+    /// - the state that the messages behind the head imply: empty if there are none, `broken` if
+    ///   they do not follow each other;
+    /// - the number of these messages;
+    /// - the revision of the last amendment, as stored and as the amendments imply;
+    /// - the creation time, if the catalog must list the conversation;
+    /// - the members, with the times at which they joined.
     static let examine = """
         #!lua flags=no-writes
         local key = KEYS[1]

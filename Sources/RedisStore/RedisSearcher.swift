@@ -50,7 +50,7 @@ public final class RedisSearcher: RedisClientUser {
             State(
                 arguments: ScriptArguments(
                     keys: StoreKeys(cluster: ByteString(settings.clusterName)),
-                    history: settings.history, namesAllKeys: settings.isCluster)), on: loop)
+                    history: settings.history, namesAllKeys: settings.isRedisCluster)), on: loop)
         loop.execute { [weak self] in
             guard let self else { return }
             let client = RedisClient(redis, scripts: Self.scripts, on: loop, seed: seed, user: self)

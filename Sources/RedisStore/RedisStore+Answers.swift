@@ -21,7 +21,7 @@ extension RedisStore {
         case .write(let operationID, let slot, let positions):
             self.completeCommand(operationID) { operation, state in
                 operation.recordRefusals(reply, at: positions)
-                self.hintOutbox(of: operation.request, at: positions)
+                self.signalOutbox(of: operation.request, at: positions)
                 self.removeEntriesOfFormerGuests(operation, at: positions, &state)
                 self.recordConnection(of: operationID, slot, &state)
             }

@@ -85,7 +85,7 @@ extension RedisStore {
     /// A cluster does nothing here: another master's connection may have changed, and each master
     /// has its own id. There, sending the WAIT fails if the connection is lost.
     func forgetReplicaCounts() {
-        if self.settings.isCluster { return }
+        if self.settings.isRedisCluster { return }
         self.failUnconfirmed { state in
             state.replicaMonitors = [:]
             return state.operations.awaitingReplicaCount.filter {
@@ -147,7 +147,7 @@ extension RedisStore {
     /// Queries each master once a second, because replicas come and go. An unavailable master is
     /// queried when it returns.
     func queryRoles(now: MonotonicTime, _ state: inout State) {
-        guard let client = state.client, state.isReady || self.settings.isCluster,
+        guard let client = state.client, state.isReady || self.settings.isRedisCluster,
             self.settings.waitReplicas == nil, now >= state.nextRoleQueryAt
         else {
             return

@@ -102,7 +102,11 @@ extension RedisStore {
         return pairs
     }
 
-    /// The members of a set, or the fields of a hash, that it lacks.
+    /// Returns those of the names that the part of the conversation lacks.
+    ///
+    /// - Parameters:
+    ///   - part: a sorted set or a hash.
+    ///   - command: returns nil for a name that the part lacks: `HMGET`, or `ZMSCORE`.
     private func missing(
         _ names: [ByteString], _ part: StoreKeys.ConversationPart, _ command: StaticString,
         _ key: ConversationKey

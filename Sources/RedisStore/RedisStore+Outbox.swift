@@ -12,7 +12,7 @@ extension RedisStore {
     private var deadLettersPerShard: Int { max(16, (self.settings.outbox?.limit ?? 1024) / 64) }
 
     /// Tells the reader that events may have arrived.
-    func hintOutbox(of request: StoreRequest, at positions: [Int]?) {
+    func signalOutbox(of request: StoreRequest, at positions: [Int]?) {
         guard let outbox = self.settings.outbox, case .write(let batch) = request else { return }
         if let positions {
             for position in positions { outbox.appended(batch.writes[position].shard) }
@@ -37,9 +37,9 @@ extension RedisStore {
 
     private func answer(_ request: OutboxRequest) async throws(StoreFailure) -> OutboxAnswer {
         switch request {
-        case .scan(let lanes): return .lanes(try await self.scan(lanes))
-        case .take(let lane, let reader, let after, let recovers, let limit):
-            let reply = try await self.callOutbox(lane, Self.takeEvents) { command in
+        case .scan(let partitions): return .partitions(try await self.scan(partitions))
+        case .take(let partition, let reader, let after, let recovers, let limit):
+            let reply = try await self.callOutbox(partition, Self.takeEvents) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(limit)
@@ -50,24 +50,24 @@ extension RedisStore {
             return .taken(
                 Self.rows(reply[1], Self.entry),
                 OutboxProgress(rawValue: reply[0].number ?? 0) ?? .atEnd)
-        case .begin(let position, let lane, let reader):
-            let reply = try await self.callOutbox(lane, Self.beginEvent) { command in
+        case .begin(let position, let partition, let reader):
+            let reply = try await self.callOutbox(partition, Self.beginEvent) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(text: position.description)
             }
             return .event(Self.event(reply))
-        case .complete(let positions, let lane, let reader):
-            _ = try await self.callOutbox(lane, Self.completeEvents) { command in
+        case .complete(let positions, let partition, let reader):
+            _ = try await self.callOutbox(partition, Self.completeEvents) { command in
                 command.append(text: reader.group)
                 command.append(reader.groups.count)
                 for group in reader.groups { command.append(text: group) }
                 for position in positions { command.append(text: position.description) }
             }
             return .done(dropped: 0)
-        case .bury(let position, let lane, let reader, let attempts, let reason, let time):
+        case .bury(let position, let partition, let reader, let attempts, let reason, let time):
             let limit = self.deadLettersPerShard
-            let reply = try await self.callBoth(lane, Self.buryEvent) { command in
+            let reply = try await self.callBoth(partition, Self.buryEvent) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(text: position.description)
@@ -78,64 +78,64 @@ extension RedisStore {
                 for group in reader.groups { command.append(text: group) }
             }
             return .done(dropped: reply.number ?? 0)
-        case .deadLetters(let lanes, let limit):
-            return .deadLetters(try await self.deadLetters(lanes, limit: limit))
-        case .retry(let positions, let lane, let time):
-            return try await self.moveLetters(positions, lane, at: time)
-        case .drop(let positions, let lane):
-            return try await self.moveLetters(positions, lane, at: nil)
+        case .deadLetters(let partitions, let limit):
+            return .deadLetters(try await self.deadLetters(partitions, limit: limit))
+        case .retry(let positions, let partition, let time):
+            return try await self.moveLetters(positions, partition, at: time)
+        case .drop(let positions, let partition):
+            return try await self.moveLetters(positions, partition, at: nil)
         }
     }
 
-    /// One short script for each lane, all sent at once.
-    private func scan(_ lanes: [Int]) async throws(StoreFailure) -> [OutboxLane] {
-        let results = await withTaskGroup(of: Result<OutboxLane, StoreFailure>.self) { group in
-            for lane in lanes { group.addTask { await self.count(lane) } }
+    /// One short script for each partition, all sent at once.
+    private func scan(_ partitions: [Int]) async throws(StoreFailure) -> [OutboxPartition] {
+        let results = await withTaskGroup(of: Result<OutboxPartition, StoreFailure>.self) { group in
+            for partition in partitions { group.addTask { await self.count(partition) } }
             return await group.reduce(into: []) { $0.append($1) }
         }
-        var found: [OutboxLane] = []
+        var found: [OutboxPartition] = []
         for result in results {
-            let lane = try result.get()
-            if lane.hasEvents || lane.deadCount > 0 { found.append(lane) }
+            let partition = try result.get()
+            if partition.hasEvents || partition.deadCount > 0 { found.append(partition) }
         }
         return found
     }
 
-    private func count(_ lane: Int) async -> Result<OutboxLane, StoreFailure> {
+    private func count(_ partition: Int) async -> Result<OutboxPartition, StoreFailure> {
         do throws(StoreFailure) {
-            let reply = try await self.callBoth(lane, Self.countEvents) { _ in }
+            let reply = try await self.callBoth(partition, Self.countEvents) { _ in }
             return .success(
-                OutboxLane(
-                    lane: lane, hasEvents: reply[0].number ?? 0 > 0,
+                OutboxPartition(
+                    number: partition, hasEvents: reply[0].number ?? 0 > 0,
                     deadCount: reply[1].number ?? 0))
         } catch {
             return .failure(error)
         }
     }
 
-    private func deadLetters(_ lanes: [Int], limit: Int) async throws(StoreFailure)
+    private func deadLetters(_ partitions: [Int], limit: Int) async throws(StoreFailure)
         -> [DeadLetter]
     {
         var letters: [DeadLetter] = []
-        for lane in lanes where letters.count < limit {
+        for partition in partitions where letters.count < limit {
             let remaining = limit - letters.count
             let reply = try await self.call(
-                self.settings.slot(of: lane), about: "the dead letters"
+                self.settings.slot(of: partition), about: "the dead letters"
             ) { command, arguments in
                 command.append(Self.listDeadLetters, keyCount: 1)
-                arguments.appendDeadLetters(of: lane, to: &command)
+                arguments.appendDeadLetters(of: partition, to: &command)
                 command.append(remaining)
             }
-            letters += Self.rows(reply) { Self.letter($0, lane: lane) }
+            letters += Self.rows(reply) { Self.letter($0, partition: partition) }
         }
         return letters
     }
 
-    private func moveLetters(_ positions: [OutboxPosition], _ lane: Int, at time: Timestamp?)
+    private func moveLetters(_ positions: [OutboxPosition], _ partition: Int, at time: Timestamp?)
         async throws(StoreFailure) -> OutboxAnswer
     {
         let limit = 2 * (self.settings.outbox?.limit ?? 512)
-        _ = try await self.callBoth(lane, Self.retryDeadLetters) { command in
+        _ = try await self.callBoth(partition, Self.retryDeadLetters) { command in
             if let time { command.append(time.milliseconds) } else { command.append("") }
             command.append(limit)
             for position in positions { command.append(text: position.description) }
@@ -144,26 +144,26 @@ extension RedisStore {
     }
 
     private func callOutbox(
-        _ lane: Int, _ script: RedisScript,
+        _ partition: Int, _ script: RedisScript,
         _ write: @escaping @Sendable (inout RedisCommandWriter) -> Void
     ) async throws(StoreFailure) -> RedisValue {
-        try await self.call(self.settings.slot(of: lane), about: "the outbox") {
+        try await self.call(self.settings.slot(of: partition), about: "the outbox") {
             command, arguments in
             command.append(script, keyCount: 1)
-            arguments.appendOutbox(of: lane, to: &command)
+            arguments.appendOutbox(of: partition, to: &command)
             write(&command)
         }
     }
 
     private func callBoth(
-        _ lane: Int, _ script: RedisScript,
+        _ partition: Int, _ script: RedisScript,
         _ write: @escaping @Sendable (inout RedisCommandWriter) -> Void
     ) async throws(StoreFailure) -> RedisValue {
-        try await self.call(self.settings.slot(of: lane), about: "the outbox") {
+        try await self.call(self.settings.slot(of: partition), about: "the outbox") {
             command, arguments in
             command.append(script, keyCount: 2)
-            arguments.appendOutbox(of: lane, to: &command)
-            arguments.appendDeadLetters(of: lane, to: &command)
+            arguments.appendOutbox(of: partition, to: &command)
+            arguments.appendDeadLetters(of: partition, to: &command)
             write(&command)
         }
     }
@@ -191,12 +191,13 @@ extension RedisStore {
             target: target.isEmpty ? nil : ByteString(target))
     }
 
-    private static func letter(_ row: RedisValue, lane: Int) -> DeadLetter? {
+    private static func letter(_ row: RedisValue, partition: Int) -> DeadLetter? {
         guard let position = row[0].text.flatMap({ OutboxPosition($0) }),
             let conversation = self.conversation(row[1])
         else { return nil }
         return DeadLetter(
-            lane: lane, position: position, group: self.text(row[5]), id: self.text(row[2]),
+            partition: partition, position: position, group: self.text(row[5]),
+            id: self.text(row[2]),
             type: self.text(row[3]), conversation: conversation, attempts: row[6].number ?? 0,
             reason: row[7].text ?? "", diedAt: self.time(row[8]))
     }

@@ -82,7 +82,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         self.loopState = LoopBound(
             State(
                 arguments: ScriptArguments(
-                    keys: keys, history: settings.history, namesAllKeys: settings.isCluster,
+                    keys: keys, history: settings.history, namesAllKeys: settings.isRedisCluster,
                     outbox: settings.outbox)),
             on: loop)
     }
@@ -104,7 +104,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// Not in Redis Cluster, where the channels belong to other slots. Not with replicas, which
     /// must have a write before it is published.
     public var publishesWithWrites: Bool {
-        !self.settings.isCluster
+        !self.settings.isRedisCluster
             && self.loopState.with { $0.isReady && self.requiredReplicas(.any, $0) == 0 }
     }
 
@@ -134,7 +134,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         case .probe: true
         // If these waited, a message could be stored long after its sender was told that it failed.
         // In a cluster, the request's master may be available.
-        case .write, .load, .claim, .ban, .unban: !self.settings.isCluster
+        case .write, .load, .claim, .ban, .unban: !self.settings.isRedisCluster
         default: false
         }
     }
@@ -234,7 +234,7 @@ extension RedisStore {
             }
             try self.requestConfirmation(operationID, slot, &state)
         case .write(let batch):
-            guard self.settings.isCluster else {
+            guard self.settings.isRedisCluster else {
                 return try self.sendWrites(batch, nil, for: operationID, &state)
             }
             // A script runs in one slot, so each shard gets a call, in the order of the batch.

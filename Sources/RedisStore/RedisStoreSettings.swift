@@ -44,13 +44,13 @@ public struct RedisStoreSettings: Sendable {
     }
 
     /// Whether a script may use only keys of one shard.
-    var isCluster: Bool { !self.slots.isEmpty }
+    var isRedisCluster: Bool { !self.slots.isEmpty }
 
     func slot(of key: ByteString) -> RedisSlot {
-        self.isCluster ? RedisSlot(key: key) : .any
+        self.isRedisCluster ? RedisSlot(key: key) : .any
     }
 
     func slot(of shard: Int) -> RedisSlot {
-        self.isCluster ? self.slots[shard] : .any
+        self.isRedisCluster ? self.slots[shard] : .any
     }
 }

@@ -1,11 +1,13 @@
 /// The scripts that read pages of messages.
 extension StoreScripts {
-    /// The end of the scripts that read messages. It needs the stream's entries in `entries` and
-    /// their numbers in `ids`; `low` and `high`, between which lie the roots whose threads are
-    /// wanted; a function `is_shown`, which says whether the page has a message; in `has_more`
-    /// whether the range has more messages; in `below` the amended entries below, with their
-    /// numbers in `below_ids`; and in `has_references` whether threads and the messages replied to
-    /// are wanted.
+    /// The end of the scripts that read messages. It reads these variables:
+    ///
+    /// - `entries`, `ids`: the stream's entries of the page, and their numbers.
+    /// - `low`, `high`: the lowest and the highest root whose thread is wanted.
+    /// - `is_shown`: a function that tells whether the page contains a message.
+    /// - `has_more`: whether the range has more messages.
+    /// - `below`, `below_ids`: the amended entries below the page, and their numbers.
+    /// - `has_references`: whether threads, and messages to which the page replies, are wanted.
     ///
     /// Returns head, oldest, revision, the stream's entries, the amendments of all messages that it
     /// returns (number, amendment, …), the amended entries below, the entries to which the page

@@ -17,13 +17,13 @@ struct MessagesQuery: Equatable {
         let before = try Self.parseMessageID(query["before"], of: "before")
         let after = try Self.parseMessageID(query["after"], of: "after")
         guard before == nil || after == nil else {
-            throw .badRequest("after: cannot stand beside before")
+            throw .badRequest("after: cannot be combined with before")
         }
         self.thread = try Self.parseMessageID(query["thread"], of: "thread")
         if let text = query["search"] {
-            guard after == nil else { throw .badRequest("after: cannot stand beside search") }
+            guard after == nil else { throw .badRequest("after: cannot be combined with search") }
             guard self.thread == nil else {
-                throw .badRequest("thread: cannot stand beside search")
+                throw .badRequest("thread: cannot be combined with search")
             }
             self.search = try Self.parseSearch(text, of: "search")
         }
@@ -49,7 +49,7 @@ struct MessagesQuery: Equatable {
     {
         guard let text else { return nil }
         guard let sequence = MessageID.sequence(text) else {
-            throw .badRequest("\(name): is no message id")
+            throw .badRequest("\(name): must be a message id")
         }
         return sequence
     }

@@ -77,7 +77,7 @@ enum RoomsRoute: Equatable {
     private static func messageID(_ part: Substring) throws(HTTPError) -> SequenceNumber {
         guard let sequence = PercentEncoding.decode(part.utf8).flatMap({ MessageID.sequence($0) })
         else {
-            throw HTTPError(.notFound, "message_id: is no message id")
+            throw HTTPError(.notFound, "message_id: must be a message id")
         }
         return sequence
     }

@@ -86,7 +86,7 @@ extension RoomsSession {
         var next = document.element(after: value, in: document.root)
         while let more = next {
             guard document.kind(of: more) == .null else {
-                throw FieldError("data: must be one object, and nothing behind it")
+                throw FieldError("data: must be one object, and nothing after it")
             }
             next = document.element(after: more, in: document.root)
         }
@@ -163,7 +163,7 @@ extension RoomsSession {
             throw FieldError("token: the connection came without one; connect with it")
         }
         guard self.pendingRenewal == nil else {
-            throw FieldError("token: another one is being looked at")
+            throw FieldError("token: another one is being verified")
         }
         self.pendingRenewal = TokenRenewal(ackID: argument.ackID)
         steps.append(.authenticate(token))

@@ -71,7 +71,7 @@ extension RoomsSession {
         let before = try document.optionalMessageID("before_id", of: data, in: text)
         let after = try document.optionalMessageID("after_id", of: data, in: text)
         guard before == nil || after == nil else {
-            throw FieldError("after_id: cannot stand beside before_id")
+            throw FieldError("after_id: cannot be combined with before_id")
         }
         let range: PageRange = after.map { .after($0) } ?? before.map { .before($0) } ?? .newest
         let tag = self.tag(after == nil ? .fetch : .fetchAfter, argument, room)

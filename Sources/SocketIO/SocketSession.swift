@@ -148,10 +148,11 @@ public struct SocketSession: Sendable {
             steps.append(
                 .refuse(
                     ackID: packet.ackID, event: packet.eventName(in: text),
-                    "binary events are not taken; send JSON"))
+                    "binary events are not supported; send JSON"))
         case (.binaryAck, .connected):
             steps.append(
-                .refuse(ackID: nil, event: nil, "binary acknowledgements are not taken; send JSON"))
+                .refuse(
+                    ackID: nil, event: nil, "binary acknowledgements are not supported; send JSON"))
         default:
             self.end(.notConnected, into: &steps)
         }

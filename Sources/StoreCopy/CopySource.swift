@@ -49,9 +49,11 @@ struct CopySource {
 
     /// Whether the outbox for webhooks has events or dead letters. A copy leaves them out.
     func hasUndeliveredEvents() throws -> Bool {
-        let answer = try self.answer(.outbox(.scan(lanes: [])))
-        guard case .outbox(.lanes(let lanes)) = answer else { throw Self.unexpected(answer) }
-        return !lanes.isEmpty
+        let answer = try self.answer(.outbox(.scan(partitions: [])))
+        guard case .outbox(.partitions(let partitions)) = answer else {
+            throw Self.unexpected(answer)
+        }
+        return !partitions.isEmpty
     }
 
     func numbers() throws -> [TenantNumberList] { try self.store.tenantNumbers() }

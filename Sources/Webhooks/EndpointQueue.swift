@@ -4,7 +4,7 @@ internal import ChatModel
 /// An event that waits for one endpoint, without its body unless nothing stores it.
 struct QueuedEvent {
     let conversation: ConversationKey
-    let lane: Int
+    let partition: Int
     /// Nil for an event that is not stored.
     let position: OutboxPosition?
     let id: ByteString
@@ -12,9 +12,9 @@ struct QueuedEvent {
     /// Only of an event that is not stored.
     let unstored: OutboxEvent?
 
-    init(_ entry: OutboxEntry, lane: Int) {
+    init(_ entry: OutboxEntry, partition: Int) {
         self.conversation = entry.conversation
-        self.lane = lane
+        self.partition = partition
         self.position = entry.position
         self.id = entry.id
         self.queuedAt = entry.queuedAt
@@ -23,7 +23,7 @@ struct QueuedEvent {
 
     init(unstored event: OutboxEvent) {
         self.conversation = event.conversation
-        self.lane = -1
+        self.partition = -1
         self.position = nil
         self.id = event.id
         self.queuedAt = event.queuedAt
@@ -41,8 +41,8 @@ struct EndpointQueue {
         var phase = Phase.ready
         /// The failed attempts of the first event.
         var attempts = 0
-        /// The lane of its stored events; -1 if there was none.
-        var lane = -1
+        /// The partition of its stored events; -1 if there was none.
+        var partition = -1
     }
 
     private var lines: [ConversationKey: Line] = [:]
@@ -58,7 +58,7 @@ struct EndpointQueue {
         let isNew = self.lines[event.conversation] == nil
         self.lines[event.conversation, default: Line()].events.append(event)
         self.count += 1
-        if event.lane >= 0 { self.lines[event.conversation]?.lane = event.lane }
+        if event.partition >= 0 { self.lines[event.conversation]?.partition = event.partition }
         if event.unstored == nil { self.arrivals.append((event.conversation, event.id)) }
         if isNew { self.ready.append(event.conversation) }
     }
@@ -154,14 +154,14 @@ struct EndpointQueue {
         return nil
     }
 
-    /// Forgets the stored events of lanes that this node does not own any more, except those that
-    /// are being sent.
+    /// Forgets the stored events of partitions that this node does not own any more, except those
+    /// that are being sent.
     ///
-    /// - Returns: the number of forgotten events in each lane.
+    /// - Returns: the number of forgotten events in each partition.
     mutating func forget(where isForeign: (Int) -> Bool) -> [Int: Int] {
         var forgotten: [Int: Int] = [:]
         for (conversation, line) in self.lines {
-            guard line.lane >= 0, isForeign(line.lane) else { continue }
+            guard line.partition >= 0, isForeign(line.partition) else { continue }
             var kept = line
             var events = line.events
             kept.events = FirstInFirstOut()
@@ -173,7 +173,7 @@ struct EndpointQueue {
             while let event = events.popFirst() {
                 if event.unstored == nil {
                     self.count -= 1
-                    forgotten[line.lane, default: 0] += 1
+                    forgotten[line.partition, default: 0] += 1
                 } else {
                     kept.events.append(event)
                 }

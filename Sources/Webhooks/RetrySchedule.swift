@@ -28,8 +28,7 @@ enum RetrySchedule {
     /// - Parameters:
     ///   - attempts: that have failed, at least 1.
     ///   - age: of the event in milliseconds.
-    ///   - retryAfter: the receiver's wish in seconds, from its field Retry-After. It replaces the
-    ///     schedule.
+    ///   - retryAfter: the receiver's Retry-After in seconds. It replaces the schedule.
     ///   - random: from 0 to 1. It spreads the attempts of events that failed together.
     static func pause(attempts: Int, age: Int64, retryAfter: Int?, random: Double) -> Int64? {
         guard age < self.lifetime else { return nil }

@@ -128,8 +128,8 @@ struct WebhookAnswer {
         case 300..<400: return .failed("HTTP \(status): redirects are not followed")
         case 410: return .gone
         case 429, 503:
-            let wish = head.fields.text("retry-after", in: bytes.span.bytes).flatMap { Int($0) }
-            return .failed("HTTP \(status)", retryAfter: wish)
+            let delay = head.fields.text("retry-after", in: bytes.span.bytes).flatMap { Int($0) }
+            return .failed("HTTP \(status)", retryAfter: delay)
         default: return .failed("HTTP \(status)")
         }
     }

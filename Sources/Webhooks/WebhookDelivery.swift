@@ -4,7 +4,7 @@ public import ChatModel
 /// What an endpoint answered.
 public enum WebhookOutcome: Sendable, Equatable {
     case delivered
-    /// - Parameter retryAfter: the receiver's wish in seconds.
+    /// - Parameter retryAfter: the delay that the receiver asks for, in seconds.
     case failed(String, retryAfter: Int? = nil)
     /// HTTP 410: the endpoint wants no more events.
     case gone
@@ -19,32 +19,32 @@ public enum WebhookOutcome: Sendable, Equatable {
 public struct WebhookDelivery {
     public enum WebhookDirective: Equatable, Sendable {
         case scan([Int])
-        case take(endpoint: Int, lane: Int, after: OutboxPosition?, recovers: Bool)
+        case take(endpoint: Int, partition: Int, after: OutboxPosition?, recovers: Bool)
         /// Read the event for an attempt, and answer with `begun`.
-        case begin(endpoint: Int, lane: Int, OutboxPosition, ConversationKey)
+        case begin(endpoint: Int, partition: Int, OutboxPosition, ConversationKey)
         /// Answer with `responded`.
         case send(endpoint: Int, OutboxEvent)
-        case complete(endpoint: Int, lane: Int, [OutboxPosition])
-        case bury(endpoint: Int, lane: Int, OutboxPosition, attempts: Int, reason: String)
+        case complete(endpoint: Int, partition: Int, [OutboxPosition])
+        case bury(endpoint: Int, partition: Int, OutboxPosition, attempts: Int, reason: String)
         case logGone(endpoint: Int)
     }
 
     /// The requests to one endpoint at a time.
     public static let sendingLimit = 32
-    /// The lanes that one second examines: all of a cluster in 16 seconds.
-    static let lanesPerScan = 256
+    /// The partitions that one second examines: all of a cluster in 16 seconds.
+    static let partitionsPerScan = 256
     public static let takeLimit = 256
 
     private struct Endpoint {
         var queue = EndpointQueue()
-        var readers: [Int: LaneReader] = [:]
+        var readers: [Int: PartitionReader] = [:]
         /// Burials that the store has not confirmed.
         var burials: [Burial] = []
         var report = WebhookReport()
     }
 
     private struct Burial {
-        let lane: Int
+        let partition: Int
         let position: OutboxPosition
         let attempts: Int
         let reason: String
@@ -54,7 +54,7 @@ public struct WebhookDelivery {
     private var endpoints: [Endpoint]
     /// The most waiting events of an endpoint.
     private let limit: Int
-    /// The lanes of this node; nil if it has all.
+    /// The partitions of this node; nil if it has all.
     private var owned: [Int]? = []
     private var ownedSet: Set<Int> = []
     private var scanned = 0
@@ -67,62 +67,66 @@ public struct WebhookDelivery {
         self.limit = limit
     }
 
-    // MARK: Lanes
+    // MARK: Partitions
 
-    /// - Parameter lanes: the lanes of this node; nil if the node has the whole store.
-    public mutating func own(_ lanes: [Int]?) {
-        self.owned = lanes
-        self.ownedSet = Set(lanes ?? [])
+    /// - Parameter partitions: the partitions of this node; nil if the node has the whole store.
+    public mutating func own(_ partitions: [Int]?) {
+        self.owned = partitions
+        self.ownedSet = Set(partitions ?? [])
         self.scanned = 0
         for index in self.endpoints.indices {
-            let forgotten = self.endpoints[index].queue.forget { lane in
-                lanes != nil && !self.ownedSet.contains(lane)
+            let forgotten = self.endpoints[index].queue.forget { partition in
+                partitions != nil && !self.ownedSet.contains(partition)
             }
-            for (lane, count) in forgotten {
-                self.endpoints[index].readers[lane]?.eventCount -= count
+            for (partition, count) in forgotten {
+                self.endpoints[index].readers[partition]?.eventCount -= count
             }
         }
         self.deadCounts = self.deadCounts.filter { self.owns($0.key) }
     }
 
-    private func owns(_ lane: Int) -> Bool { self.owned == nil || self.ownedSet.contains(lane) }
+    private func owns(_ partition: Int) -> Bool {
+        self.owned == nil || self.ownedSet.contains(partition)
+    }
 
-    /// Events may have arrived in a lane.
-    public mutating func hint(_ lane: Int) {
-        guard self.owns(lane) else { return }
+    /// Events may have arrived in a partition.
+    public mutating func eventsMayHaveArrived(in partition: Int) {
+        guard self.owns(partition) else { return }
         for index in self.endpoints.indices {
-            self.endpoints[index].readers[lane, default: LaneReader()].want()
+            self.endpoints[index].readers[partition, default: PartitionReader()].want()
         }
     }
 
-    public mutating func scanned(_ requested: [Int], _ lanes: [OutboxLane]?) {
+    public mutating func scanned(_ requested: [Int], _ partitions: [OutboxPartition]?) {
         self.isScanning = false
-        guard let lanes else { return }
+        guard let partitions else { return }
         if self.owned == nil {
             self.deadCounts = [:]
         } else {
-            for lane in requested { self.deadCounts[lane] = nil }
+            for partition in requested { self.deadCounts[partition] = nil }
         }
-        for lane in lanes where self.owns(lane.lane) {
-            if lane.deadCount > 0 { self.deadCounts[lane.lane] = lane.deadCount }
-            if lane.hasEvents { self.hint(lane.lane) }
+        for partition in partitions where self.owns(partition.number) {
+            if partition.deadCount > 0 {
+                self.deadCounts[partition.number] = partition.deadCount
+            }
+            if partition.hasEvents { self.eventsMayHaveArrived(in: partition.number) }
         }
     }
 
     /// - Parameter entries: nil if the store has failed.
     public mutating func taken(
         _ entries: [OutboxEntry]?, _ progress: OutboxProgress, endpoint: Int, group: ByteString,
-        lane: Int, now: WebhookTime
+        partition: Int, now: WebhookTime
     ) {
-        guard self.owns(lane) else {
-            self.endpoints[endpoint].readers[lane]?.taken([], .atEnd, now: now.monotonic)
+        guard self.owns(partition) else {
+            self.endpoints[endpoint].readers[partition]?.taken([], .atEnd, now: now.monotonic)
             return
         }
         guard let entries else {
-            self.endpoints[endpoint].readers[lane]?.retry(at: now.monotonic + 1000)
+            self.endpoints[endpoint].readers[partition]?.retry(at: now.monotonic + 1000)
             return
         }
-        var reader = self.endpoints[endpoint].readers[lane] ?? LaneReader()
+        var reader = self.endpoints[endpoint].readers[partition] ?? PartitionReader()
         reader.taken(entries, progress, now: now.monotonic)
         for entry in entries {
             if let target = entry.target, target != group {
@@ -130,9 +134,9 @@ public struct WebhookDelivery {
                 continue
             }
             reader.eventCount += 1
-            self.endpoints[endpoint].queue.append(QueuedEvent(entry, lane: lane))
+            self.endpoints[endpoint].queue.append(QueuedEvent(entry, partition: partition))
         }
-        self.endpoints[endpoint].readers[lane] = reader
+        self.endpoints[endpoint].readers[partition] = reader
     }
 
     /// Adds events that no store keeps. They wait behind the stored ones of their conversation, are
@@ -155,7 +159,7 @@ public struct WebhookDelivery {
 
     /// - Parameter event: nil if this node does not have the event any more.
     public mutating func begun(
-        _ event: Result<OutboxEvent?, StoreFailure>, endpoint: Int, lane: Int,
+        _ event: Result<OutboxEvent?, StoreFailure>, endpoint: Int, partition: Int,
         _ position: OutboxPosition, _ conversation: ConversationKey, now: WebhookTime,
         into directives: inout [WebhookDirective]
     ) {
@@ -164,7 +168,7 @@ public struct WebhookDelivery {
             directives.append(.send(endpoint: endpoint, event))
         case .success(nil):
             self.endpoints[endpoint].queue.finish(conversation)
-            self.endpoints[endpoint].readers[lane]?.eventCount -= 1
+            self.endpoints[endpoint].readers[partition]?.eventCount -= 1
         case .failure:
             self.endpoints[endpoint].queue.pause(
                 conversation, until: now.monotonic + 1000, isAttempt: false)
@@ -185,8 +189,8 @@ public struct WebhookDelivery {
             self.endpoints[endpoint].report.delivered()
             self.endpoints[endpoint].queue.finish(conversation)
             if let position = event.position {
-                self.endpoints[endpoint].readers[event.lane]?.eventCount -= 1
-                self.endpoints[endpoint].readers[event.lane]?.complete(position)
+                self.endpoints[endpoint].readers[event.partition]?.eventCount -= 1
+                self.endpoints[endpoint].readers[event.partition]?.complete(position)
             }
             return
         case .gone:
@@ -195,8 +199,8 @@ public struct WebhookDelivery {
             }
             self.endpoints[endpoint].report.isGone = true
             self.endpoints[endpoint].report.failed("HTTP 410: the endpoint is gone")
-        case .failed(let reason, let wish):
-            retryAfter = wish
+        case .failed(let reason, let delay):
+            retryAfter = delay
             self.endpoints[endpoint].report.failed(reason)
         }
         guard let position = event.position else {
@@ -213,21 +217,23 @@ public struct WebhookDelivery {
         } else {
             self.endpoints[endpoint].queue.finish(conversation)
             self.bury(
-                endpoint, event.lane, position, attempts: attempts,
+                endpoint, event.partition, position, attempts: attempts,
                 reason: self.endpoints[endpoint].report.lastError ?? "")
         }
     }
 
-    public mutating func completed(succeeded: Bool, endpoint: Int, lane: Int, now: WebhookTime) {
-        self.endpoints[endpoint].readers[lane]?.reported(succeeded: succeeded, now: now.monotonic)
+    public mutating func completed(succeeded: Bool, endpoint: Int, partition: Int, now: WebhookTime)
+    {
+        self.endpoints[endpoint].readers[partition]?.reported(
+            succeeded: succeeded, now: now.monotonic)
     }
 
     /// - Parameter dropped: the dead letters that the store dropped; nil if it has failed.
     public mutating func buried(
-        dropped: Int?, endpoint: Int, lane: Int, _ position: OutboxPosition, now: WebhookTime
+        dropped: Int?, endpoint: Int, partition: Int, _ position: OutboxPosition, now: WebhookTime
     ) {
         let place = self.endpoints[endpoint].burials.firstIndex {
-            $0.lane == lane && $0.position == position
+            $0.partition == partition && $0.position == position
         }
         guard let place else { return }
         guard let dropped else {
@@ -235,25 +241,26 @@ public struct WebhookDelivery {
             return
         }
         self.endpoints[endpoint].burials.remove(at: place)
-        self.endpoints[endpoint].readers[lane]?.eventCount -= 1
+        self.endpoints[endpoint].readers[partition]?.eventCount -= 1
         self.endpoints[endpoint].report.dropped += dropped
-        self.deadCounts[lane, default: 0] += 1 - dropped
+        self.deadCounts[partition, default: 0] += 1 - dropped
     }
 
     /// Dead letters were sent again or dropped.
-    public mutating func moved(_ count: Int, from lane: Int, isRetry: Bool) {
-        let rest = self.deadCounts[lane, default: 0] - count
-        self.deadCounts[lane] = rest > 0 ? rest : nil
-        if isRetry { self.hint(lane) }
+    public mutating func moved(_ count: Int, from partition: Int, isRetry: Bool) {
+        let rest = self.deadCounts[partition, default: 0] - count
+        self.deadCounts[partition] = rest > 0 ? rest : nil
+        if isRetry { self.eventsMayHaveArrived(in: partition) }
     }
 
     private mutating func bury(
-        _ endpoint: Int, _ lane: Int, _ position: OutboxPosition, attempts: Int, reason: String
+        _ endpoint: Int, _ partition: Int, _ position: OutboxPosition, attempts: Int, reason: String
     ) {
         self.endpoints[endpoint].report.dead += 1
         self.endpoints[endpoint].burials.append(
             Burial(
-                lane: lane, position: position, attempts: attempts, reason: reason, notBefore: 0))
+                partition: partition, position: position, attempts: attempts, reason: reason,
+                notBefore: 0))
     }
 }
 
@@ -273,7 +280,7 @@ extension WebhookDelivery {
                 if let position = next.event.position {
                     directives.append(
                         .begin(
-                            endpoint: index, lane: next.event.lane, position,
+                            endpoint: index, partition: next.event.partition, position,
                             next.event.conversation))
                 } else if let event = next.event.unstored {
                     directives.append(.send(endpoint: index, event))
@@ -290,10 +297,10 @@ extension WebhookDelivery {
         }
         guard !owned.isEmpty else { return }
         if self.scanned >= owned.count { self.scanned = 0 }
-        let lanes = Array(owned[self.scanned...].prefix(Self.lanesPerScan))
-        self.scanned += lanes.count
+        let partitions = Array(owned[self.scanned...].prefix(Self.partitionsPerScan))
+        self.scanned += partitions.count
         self.isScanning = true
-        directives.append(.scan(lanes))
+        directives.append(.scan(partitions))
     }
 
     /// Gives up the oldest events beyond the limit, and those of an endpoint that is gone at the
@@ -315,7 +322,7 @@ extension WebhookDelivery {
             guard let (event, attempts) = self.endpoints[index].queue.removeOldest(),
                 let position = event.position
             else { return }
-            self.bury(index, event.lane, position, attempts: attempts, reason: reason)
+            self.bury(index, event.partition, position, attempts: attempts, reason: reason)
         }
     }
 
@@ -329,7 +336,7 @@ extension WebhookDelivery {
             self.endpoints[index].burials[place].notBefore = .max
             directives.append(
                 .bury(
-                    endpoint: index, lane: burial.lane, burial.position,
+                    endpoint: index, partition: burial.partition, burial.position,
                     attempts: burial.attempts, reason: burial.reason))
         }
     }
@@ -339,18 +346,19 @@ extension WebhookDelivery {
     ) {
         // A full queue reads no more; the store's own bound then protects the store.
         let mayTake = self.endpoints[index].queue.count <= self.limit
-        for lane in Array(self.endpoints[index].readers.keys) {
-            guard var reader = self.endpoints[index].readers[lane] else { continue }
-            if mayTake, self.owns(lane), let take = reader.take(now: now.monotonic) {
+        for partition in Array(self.endpoints[index].readers.keys) {
+            guard var reader = self.endpoints[index].readers[partition] else { continue }
+            if mayTake, self.owns(partition), let take = reader.take(now: now.monotonic) {
                 directives.append(
                     .take(
-                        endpoint: index, lane: lane, after: take.after, recovers: take.recovers))
+                        endpoint: index, partition: partition, after: take.after,
+                        recovers: take.recovers))
             }
             if let positions = reader.report(now: now.monotonic) {
-                directives.append(.complete(endpoint: index, lane: lane, positions))
+                directives.append(.complete(endpoint: index, partition: partition, positions))
             }
-            if !self.owns(lane) { reader.abandon() }
-            self.endpoints[index].readers[lane] = reader.isIdle ? nil : reader
+            if !self.owns(partition) { reader.abandon() }
+            self.endpoints[index].readers[partition] = reader.isIdle ? nil : reader
         }
     }
 
@@ -367,6 +375,6 @@ extension WebhookDelivery {
         }
     }
 
-    /// The dead letters of this node's lanes, of all endpoints.
+    /// The dead letters of this node's partitions, of all endpoints.
     public var deadCount: Int { self.deadCounts.values.reduce(0, +) }
 }

@@ -5,13 +5,14 @@ internal import EventLoop
 
 /// The dead letters, for operators.
 extension WebhookService {
-    /// The dead letters in this node's lanes; nil if the store failed.
+    /// The dead letters in this node's partitions; nil if the store failed.
     public func deadLetters(limit: Int) async -> [DeadLetter]? {
         await withCheckedContinuation { continuation in
             self.loop.execute {
                 self.state.with { state in
-                    let lanes = state.delivery.deadCounts.keys.sorted()
-                    self.request(.deadLetters(lanes: lanes, limit: limit), &state) { answer, _ in
+                    let partitions = state.delivery.deadCounts.keys.sorted()
+                    self.request(.deadLetters(partitions: partitions, limit: limit), &state) {
+                        answer, _ in
                         if case .outbox(.deadLetters(let letters)) = answer {
                             continuation.resume(returning: letters)
                         } else {
@@ -38,8 +39,9 @@ extension WebhookService {
                 $0.diedAt <= begin && (id == nil || $0.id == id)
             }
             guard !chosen.isEmpty else { return count }
-            for (lane, letters) in Dictionary(grouping: chosen, by: \.lane) {
-                guard await self.move(letters.map(\.position), in: lane, isRetry: isRetry) else {
+            for (partition, letters) in Dictionary(grouping: chosen, by: \.partition) {
+                guard await self.move(letters.map(\.position), in: partition, isRetry: isRetry)
+                else {
                     return nil
                 }
                 count += letters.count
@@ -49,18 +51,19 @@ extension WebhookService {
         return count
     }
 
-    private func move(_ positions: [OutboxPosition], in lane: Int, isRetry: Bool) async -> Bool {
+    private func move(_ positions: [OutboxPosition], in partition: Int, isRetry: Bool) async -> Bool
+    {
         await withCheckedContinuation { continuation in
             self.loop.execute {
                 self.state.with { state in
                     let request: OutboxRequest =
                         isRetry
-                        ? .retry(positions, lane: lane, at: WallClock.now)
-                        : .drop(positions, lane: lane)
+                        ? .retry(positions, partition: partition, at: WallClock.now)
+                        : .drop(positions, partition: partition)
                     self.request(request, &state) { answer, state in
                         let succeeded = if case .outbox = answer { true } else { false }
                         if succeeded {
-                            state.delivery.moved(positions.count, from: lane, isRetry: isRetry)
+                            state.delivery.moved(positions.count, from: partition, isRetry: isRetry)
                         }
                         continuation.resume(returning: succeeded)
                     }

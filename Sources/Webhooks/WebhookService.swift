@@ -19,12 +19,12 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     let readers: [OutboxReader]
     let logger: Logger
     let state: LoopBound<State>
-    private let hints: Hints
+    private let changes: ChangedPartitions
     private let published: Mutex<WebhookSummary>
 
-    /// The lanes that may have new events.
-    private final class Hints: Sendable {
-        let lanes = Mutex<Set<Int>>([])
+    /// The partitions that may have new events.
+    private final class ChangedPartitions: Sendable {
+        let partitions = Mutex<Set<Int>>([])
     }
 
     struct State {
@@ -33,7 +33,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
         var signature: WebhookSignature?
         var tickets: [UInt64: @Sendable (StoreAnswer) -> Void] = [:]
         var lastTicket: UInt64 = 0
-        var lanes: [Int]? = []
+        var partitions: [Int]? = []
         var endpoints: [EndpointConnections]
         var tokens: [SocketToken: (endpoint: Int, connection: Int)] = [:]
     }
@@ -42,7 +42,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     public init(_ settings: WebhookSettings, consumer: String, logger: Logger) throws {
         let loop = try EventLoop.start(name: "webhooks")
         let groups = settings.urls.map { WebhookSettings.group(of: $0) }
-        let hints = Hints()
+        let changes = ChangedPartitions()
         // One context for all endpoints.
         let tls =
             try settings.urls.contains(where: \.isSecure)
@@ -50,7 +50,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
         self.loop = loop
         self.settings = settings
         self.logger = logger
-        self.hints = hints
+        self.changes = changes
         self.readers = groups.map {
             OutboxReader(group: $0, groups: groups, consumer: ByteString(consumer))
         }
@@ -66,38 +66,38 @@ public final class WebhookService: EventLoopHandler, StoreClient {
         self.outbox = OutboxWriter(
             limit: settings.limit,
             event: { WebhookEvent.of($0, types: types, now: WallClock.now) },
-            appended: { lane in
-                let isFirst = hints.lanes.withLock { lanes in
-                    lanes.insert(lane).inserted && lanes.count == 1
+            appended: { partition in
+                let isFirst = changes.partitions.withLock { partitions in
+                    partitions.insert(partition).inserted && partitions.count == 1
                 }
-                // The loop's handler takes the hints at its next turn.
+                // The loop's handler takes the changes at its next turn.
                 if isFirst { loop.execute {} }
             })
     }
 
     /// - Parameters:
     ///   - store: as this service's loop uses it.
-    ///   - lanes: the lanes of this node; nil if it has the whole store.
+    ///   - partitions: the partitions of this node; nil if it has the whole store.
     public func start(
-        over store: any ChatStore, signing signature: WebhookSignature, lanes: [Int]?
+        over store: any ChatStore, signing signature: WebhookSignature, partitions: [Int]?
     ) {
         self.loop.setHandler(self)
         self.loop.execute {
             self.state.with {
                 $0.store = store
                 $0.signature = signature
-                $0.lanes = lanes
-                $0.delivery.own(lanes)
+                $0.partitions = partitions
+                $0.delivery.own(partitions)
             }
         }
     }
 
-    /// The node's lanes have changed. Callable on any thread.
-    public func own(_ lanes: [Int]) {
+    /// The node's partitions have changed. Callable on any thread.
+    public func own(_ partitions: [Int]) {
         self.loop.execute {
             self.state.with {
-                $0.lanes = lanes
-                $0.delivery.own(lanes)
+                $0.partitions = partitions
+                $0.delivery.own(partitions)
             }
             self.advance()
         }
@@ -140,13 +140,13 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     }
 
     public func turnEnding() {
-        let lanes = self.hints.lanes.withLock { lanes in
-            defer { lanes.removeAll(keepingCapacity: true) }
-            return lanes
+        let partitions = self.changes.partitions.withLock { partitions in
+            defer { partitions.removeAll(keepingCapacity: true) }
+            return partitions
         }
-        guard !lanes.isEmpty else { return }
+        guard !partitions.isEmpty else { return }
         self.state.with { state in
-            for lane in lanes { state.delivery.hint(lane) }
+            for partition in partitions { state.delivery.eventsMayHaveArrived(in: partition) }
         }
         self.advance()
     }
@@ -188,19 +188,19 @@ public final class WebhookService: EventLoopHandler, StoreClient {
 
     private func execute(_ directive: WebhookDelivery.WebhookDirective, _ state: inout State) {
         switch directive {
-        case .scan(let lanes):
-            self.request(.scan(lanes: lanes), &state) { answer, state in
-                if case .outbox(.lanes(let found)) = answer {
-                    state.delivery.scanned(lanes, found)
+        case .scan(let partitions):
+            self.request(.scan(partitions: partitions), &state) { answer, state in
+                if case .outbox(.partitions(let found)) = answer {
+                    state.delivery.scanned(partitions, found)
                 } else {
-                    state.delivery.scanned(lanes, nil)
+                    state.delivery.scanned(partitions, nil)
                 }
             }
-        case .take(let endpoint, let lane, let after, let recovers):
+        case .take(let endpoint, let partition, let after, let recovers):
             let reader = self.readers[endpoint]
             self.request(
                 .take(
-                    lane: lane, reader, after: after, recovers: recovers,
+                    partition: partition, reader, after: after, recovers: recovers,
                     limit: WebhookDelivery.takeLimit), &state
             ) { answer, state in
                 var result: ([OutboxEntry]?, OutboxProgress) = (nil, .atEnd)
@@ -208,11 +208,12 @@ public final class WebhookService: EventLoopHandler, StoreClient {
                     result = (entries, progress)
                 }
                 state.delivery.taken(
-                    result.0, result.1, endpoint: endpoint, group: reader.group, lane: lane,
+                    result.0, result.1, endpoint: endpoint, group: reader.group,
+                    partition: partition,
                     now: Self.now)
             }
-        case .begin(let endpoint, let lane, let position, let conversation):
-            self.request(.begin(position, lane: lane, self.readers[endpoint]), &state) {
+        case .begin(let endpoint, let partition, let position, let conversation):
+            self.request(.begin(position, partition: partition, self.readers[endpoint]), &state) {
                 answer, state in
                 let event: Result<OutboxEvent?, StoreFailure> =
                     switch answer {
@@ -222,18 +223,20 @@ public final class WebhookService: EventLoopHandler, StoreClient {
                     }
                 var directives: [WebhookDelivery.WebhookDirective] = []
                 state.delivery.begun(
-                    event, endpoint: endpoint, lane: lane, position, conversation, now: Self.now,
+                    event, endpoint: endpoint, partition: partition, position, conversation,
+                    now: Self.now,
                     into: &directives)
                 for directive in directives { self.execute(directive, &state) }
             }
-        case .complete(let endpoint, let lane, let positions):
-            self.request(.complete(positions, lane: lane, self.readers[endpoint]), &state) {
+        case .complete(let endpoint, let partition, let positions):
+            self.request(.complete(positions, partition: partition, self.readers[endpoint]), &state)
+            {
                 answer, state in
                 let succeeded = if case .outbox = answer { true } else { false }
                 state.delivery.completed(
-                    succeeded: succeeded, endpoint: endpoint, lane: lane, now: Self.now)
+                    succeeded: succeeded, endpoint: endpoint, partition: partition, now: Self.now)
             }
-        case .bury(let endpoint, let lane, let position, let attempts, let reason):
+        case .bury(let endpoint, let partition, let position, let attempts, let reason):
             self.logger.warning(
                 "webhook event given up",
                 [
@@ -242,13 +245,14 @@ public final class WebhookService: EventLoopHandler, StoreClient {
                 ])
             self.request(
                 .bury(
-                    position, lane: lane, self.readers[endpoint], attempts: attempts,
+                    position, partition: partition, self.readers[endpoint], attempts: attempts,
                     reason: reason, at: WallClock.now), &state
             ) { answer, state in
                 let dropped: Int? =
                     if case .outbox(.done(let count)) = answer { count } else { nil }
                 state.delivery.buried(
-                    dropped: dropped, endpoint: endpoint, lane: lane, position, now: Self.now)
+                    dropped: dropped, endpoint: endpoint, partition: partition, position,
+                    now: Self.now)
             }
         case .send(let endpoint, let event):
             self.send(event, to: endpoint, &state)

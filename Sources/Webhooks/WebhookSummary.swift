@@ -3,7 +3,7 @@ public struct WebhookSummary: Sendable {
     /// The origins of the endpoints' URLs, each with a number if it is not the first of its kind.
     public let urls: [String]
     public let reports: [WebhookReport]
-    /// The dead letters in this node's lanes, of all endpoints.
+    /// The dead letters in this node's partitions, of all endpoints.
     public let deadCount: Int
 
     init(urls: [String], reports: [WebhookReport]? = nil, deadCount: Int = 0) {

@@ -57,7 +57,7 @@ enum NodeStore {
     /// Starts webhooks over this store.
     func start(_ webhooks: WebhookService, signing signature: WebhookSignature) {
         switch self {
-        case .local(let store): webhooks.start(over: store, signing: signature, lanes: nil)
+        case .local(let store): webhooks.start(over: store, signing: signature, partitions: nil)
         case .shared(let shared): shared.start(webhooks, signing: signature)
         }
     }
@@ -150,7 +150,7 @@ final class SharedStore: Sendable {
         let connection = LoopConnection(
             self.redis, store: self.store, on: webhooks.loop, seed: self.incarnation &+ 9)
         self.webhooks.withLock { $0 = (webhooks, connection) }
-        webhooks.start(over: connection.store, signing: signature, lanes: [])
+        webhooks.start(over: connection.store, signing: signature, partitions: [])
     }
 
     /// Joins the cluster. Waits until the node is a member, even if Redis is unavailable for long.
@@ -168,7 +168,7 @@ final class SharedStore: Sendable {
                 record: record)
             let receiver =
                 self.webhooks.withLock { $0?.service }.map {
-                    WebhookLanes(receiver, $0, incarnation: self.incarnation)
+                    WebhookPartitions(receiver, $0, incarnation: self.incarnation)
                 } ?? receiver
             let link = NodeLink(
                 settings, loops: loops, connections: self.connections.withLock { $0 },

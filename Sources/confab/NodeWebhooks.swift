@@ -80,7 +80,7 @@ extension WebhookService {
 }
 
 /// Passes everything on to the node's loops, and tells its webhooks which shards it owns.
-final class WebhookLanes: RelayReceiver {
+final class WebhookPartitions: RelayReceiver {
     private let receiver: any RelayReceiver
     private let webhooks: WebhookService
     private let owner: Mutex<UInt64>

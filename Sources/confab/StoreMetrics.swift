@@ -4,29 +4,29 @@ import Telemetry
 extension StoreStatistics {
     /// Adds the store's statistics to a metrics snapshot.
     func add(to snapshot: inout MetricsSnapshot) {
-        snapshot.add(self.queuedWrites, to: .storeQueue, labels: ["kind": "write"])
-        snapshot.add(self.queuedReads, to: .storeQueue, labels: ["kind": "read"])
+        snapshot.add(self.queuedWrites, to: .storeQueueLength, labels: ["kind": "write"])
+        snapshot.add(self.queuedReads, to: .storeQueueLength, labels: ["kind": "read"])
         snapshot.add(self.queuedBytes, to: .storeQueueBytes)
-        snapshot.add(self.rejectedRequests, to: .storeTurnedAway)
+        snapshot.add(self.rejectedRequests, to: .storeRequestsRejected)
         snapshot.add(self.commits, to: .storeCommits)
-        snapshot.add(self.failedCommits, to: .storeFailedCommits)
+        snapshot.add(self.failedCommits, to: .storeCommitsFailed)
         snapshot.add(self.commitTimes, to: .storeCommitSeconds)
         snapshot.add(self.writesPerCommit, to: .storeWritesPerCommit)
     }
 }
 
 extension MetricFamily {
-    static let storeQueue = MetricFamily(
-        "confab_store_queue", .gauge, help: "Requests waiting for the store.")
+    static let storeQueueLength = MetricFamily(
+        "confab_store_queue_length", .gauge, help: "Requests waiting for the store.")
     static let storeQueueBytes = MetricFamily(
         "confab_store_queue_bytes", .gauge, help: "Bytes of the requests waiting for the store.")
-    static let storeTurnedAway = MetricFamily(
-        "confab_store_turned_away_total", .counter,
+    static let storeRequestsRejected = MetricFamily(
+        "confab_store_requests_rejected_total", .counter,
         help: "Requests rejected because the store's queue was full.")
     static let storeCommits = MetricFamily(
         "confab_store_commits_total", .counter, help: "Committed transactions.")
-    static let storeFailedCommits = MetricFamily(
-        "confab_store_failed_commits_total", .counter,
+    static let storeCommitsFailed = MetricFamily(
+        "confab_store_commits_failed_total", .counter,
         help: "Failed transactions.")
     static let storeCommitSeconds = MetricFamily(
         "confab_store_commit_seconds", .histogram(.durations),

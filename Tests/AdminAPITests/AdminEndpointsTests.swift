@@ -258,7 +258,7 @@ struct AdminEndpointsTests {
         try peer.send(bytes: [0x81, 1, 0x41])
         _ = try node.metrics("messages to be counted") {
             ($0.histogram(of: .storeSeconds)?.count ?? 0) > 0
-                && $0.value(of: .closes, labels: ["code": "1002"]) == 1
+                && $0.value(of: .connectionsClosed, labels: ["code": "1002"]) == 1
         }
         let port = try #require(node.gateway.adminAddress).port
         let reply = try HTTPReply.get("/metrics", port: port)
@@ -266,8 +266,8 @@ struct AdminEndpointsTests {
         #expect(reply.fields["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
         #expect(reply.fields["cache-control"] == "no-store")
         for line in [
-            #"confab_messages_in_total{dialect="conversations"} 20"#,
-            #"confab_closes_total{code="1002"} 1"#,
+            #"confab_messages_received_total{dialect="conversations"} 20"#,
+            #"confab_connections_closed_total{code="1002"} 1"#,
             "# TYPE confab_store_write_seconds histogram",
             "# TYPE confab_loop_turn_seconds histogram",
         ] {

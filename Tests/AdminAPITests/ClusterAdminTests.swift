@@ -194,7 +194,7 @@ struct ClusterAdminTests {
     func overview() async throws {
         let document = try await self.document(
             "overview", by: AdminCaller(name: "watch", role: .view))
-        #expect(document["asked"] == "n1")
+        #expect(document["answered_by"] == "n1")
         for part in ["status", "nodes", "shards", "redis"] {
             #expect(document[part]?["error"]?.stringValue?.isEmpty == false, "\(part)")
         }

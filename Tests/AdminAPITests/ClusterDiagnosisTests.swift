@@ -155,7 +155,7 @@ struct ClusterDiagnosisTests {
             [
                 node("n1") {
                     $0.degradation = "loop 1 does not turn"
-                    $0.silentLoops = 1
+                    $0.unresponsiveLoops = 1
                     $0.lost = 2
                 }
             ],

@@ -112,8 +112,8 @@ struct DoctorCheckTests {
                 ]), .warning
             ),
             ("webhooks", [:], nil),
-            ("webhooks", ["webhooks": [["state": "ok", "oldest": 900]]], .ok),
-            ("webhooks", ["webhooks": [["state": "failing", "oldest": 901]]], .warning),
+            ("webhooks", ["webhooks": [["state": "ok", "oldest_age": 900]]], .ok),
+            ("webhooks", ["webhooks": [["state": "failing", "oldest_age": 901]]], .warning),
             ("webhooks", ["webhooks": [["state": "ok"]], "dead_letters": 1], .warning),
             ("webhooks", ["webhooks": [["state": "gone"]]], .failed),
             ("admin-listener", settings([.init("admin", .null)]), .ok),

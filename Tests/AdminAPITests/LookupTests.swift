@@ -88,7 +88,7 @@ struct AdminLookupTests {
         let document = try await self.get("connections", ["sort": "-user", "limit": "3"])
         let rows = try #require(document["connections"]?.elements)
         #expect(rows.map { $0["user"]?.stringValue } == ["user6", "user5", "user4"])
-        #expect(document["count"] == 7 && document["silent_loops"] == 0)
+        #expect(document["count"] == 7 && document["unresponsive_loops"] == 0)
         #expect(document["nodes_asked"] == 1 && document["nodes_answered"] == 1)
         for row in rows {
             #expect(row.members?.map(\.name) == ConnectionReport.columns)
@@ -195,13 +195,13 @@ struct AdminLookupTests {
         #expect(document["state"] == "active" && document["redis_mode"] == .null)
         #expect(
             document["settings"] == [
-                ["name": "listen", "value": "here:1", "from": "command line"]
+                ["name": "listen", "value": "here:1", "source": "command line"]
             ])
         #expect(
-            document["limits"] == [["name": "message-bytes", "value": "7", "from": "default"]])
+            document["limits"] == [["name": "message-bytes", "value": "7", "source": "default"]])
         let loops = try #require(document["loops"]?.elements)
         #expect(loops.map { $0["loop"] } == [0, 1])
-        #expect(loops.allSatisfy { $0["answers"] == true && $0["redis"] == .null })
+        #expect(loops.allSatisfy { $0["answered"] == true && $0["redis"] == .null })
     }
 
     @Test("names what does not exist, or is wrong")

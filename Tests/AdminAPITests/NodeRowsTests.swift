@@ -18,7 +18,8 @@ struct NodeRowsTests {
         let snapshot = ClusterAdmin.ClusterSnapshot(ownIncarnation: 1, view: view, peers: peers)
         var replies = ClusterAdmin.NodeReplies(queriedCount: 3)
         replies.byNode[1] = [
-            "uptime": 7, "connections": 0, "redis_silence": .null, "restored": 0, "renumbered": 0,
+            "uptime": 7, "connections": 0, "redis_unreachable_for": .null, "restored": 0,
+            "renumbered": 0,
             "lost": 0, "health": "healthy", "reason": .null,
         ]
         let rows = ClusterAdmin.rows(snapshot, replies)
@@ -27,9 +28,12 @@ struct NodeRowsTests {
         let completed = try #require(document["nodes"]?.elements)
         let keys = completed.map { Set($0.members?.map(\.name) ?? []) }
         #expect(keys[0] == keys[1] && keys[1] == keys[2])
-        #expect(keys[0].isSuperset(of: ["silent", "health", "restored", "silent_loops", "rss"]))
+        #expect(
+            keys[0].isSuperset(of: [
+                "unreachable_for", "health", "restored", "unresponsive_loops", "rss",
+            ]))
         for row in completed { #expect(row.members?.count == keys[0].count, "a key twice") }
-        #expect(completed.map { $0["silent"] } == [.null, 1, 14])
+        #expect(completed.map { $0["unreachable_for"] } == [.null, 1, 14])
         #expect(completed.map { $0["health"] } == ["healthy", .null, .null])
         #expect(completed.map { $0["state"] } == ["active", "suspect", "gone"])
     }

@@ -243,7 +243,7 @@ struct AgentsInputTests {
         var probe = SessionProbe.agents()
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) }.first?.contains(
-                "binary frames are not taken; send JSON text") == true)
+                "binary frames are not supported; send JSON text") == true)
         let tooLong = probe.send(
             #"{"type":"message","id":"m-1","content":"x"}"#, exceededByteLimit: 65_536
         ).first

@@ -217,7 +217,7 @@ struct AgentsOutputTests {
             probe.opened() == [
                 inbox,
                 #"""
-                {"type":"ERROR","error":"after: is no message id",\#
+                {"type":"ERROR","error":"after: must be a message id",\#
                 "timestamp":"1970-01-01T00:00:00.000Z"}
                 """#,
                 "enter tenant/c as ann Ann for agent-1 listed agents from now",

@@ -114,19 +114,19 @@ struct MessageTraceTests {
     }
 
     @Test("finds the messages from and to a user, and requests without a number")
-    func sightings() throws {
+    func messagesOfUser() throws {
         self.cluster.say("one", by: self.alice, context: 7)
         self.cluster.storeBehaviors[.far] = .holding
         self.cluster.say("two", by: self.alice, context: 8)
-        let sent = self.cluster.chats[.near]?.traceSightings(
+        let sent = self.cluster.chats[.near]?.traceMessages(
             of: [Person.alice.id], subscribedTo: [], since: 0, limit: 10)
         #expect(sent?.map(\.sequence) == [1, 0])
         #expect(sent?.allSatisfy { $0.conversation == self.cluster.key.hash } == true)
-        let received = self.cluster.chats[.third]?.traceSightings(
+        let received = self.cluster.chats[.third]?.traceMessages(
             of: [Person.bob.id], subscribedTo: [self.cluster.key.hash], since: 0, limit: 10)
         #expect(received?.map(\.sequence) == [1])
         #expect(received?.first?.request == 0)
-        let later = self.cluster.chats[.third]?.traceSightings(
+        let later = self.cluster.chats[.third]?.traceMessages(
             of: [Person.bob.id], subscribedTo: [self.cluster.key.hash], since: 3000, limit: 10)
         #expect(later == [])
     }

@@ -247,23 +247,23 @@ struct WriteLimitTests {
     @Test("refuses sends until the store has caught up")
     func limit() {
         var owner = ShardOwner(id: .far, view: ThreeNodeCluster.view, limits: .init())
-        var outbox = Outbox(id: .far)
+        var output = LoopOutput(id: .far)
         var store = MemoryTables(history: 0)
         let key = ThreeNodeCluster.keys(1)[0]
         func handle(_ command: ChatCommand) -> [String] {
             owner.handle(
                 .init(conversation: key, input: .command(command), request: 5), from: .far,
-                at: .sample(10), outbox: &outbox)
-            owner.flush(at: .sample(0), outbox: &outbox)
-            while !outbox.requests.isEmpty {
-                for (request, ticket) in outbox.takeRequests() {
+                at: .sample(10), output: &output)
+            owner.flush(at: .sample(0), output: &output)
+            while !output.requests.isEmpty {
+                for (request, ticket) in output.takeRequests() {
                     _ = owner.storeAnswered(
-                        store.execute(request), ticket: ticket, at: .sample(10), outbox: &outbox)
+                        store.execute(request), ticket: ticket, at: .sample(10), output: &output)
                 }
-                owner.flush(at: .sample(0), outbox: &outbox)
+                owner.flush(at: .sample(0), output: &output)
             }
             var items: [Envelope.Item] = []
-            outbox.swapLocal(with: &items)
+            output.swapLocal(with: &items)
             return items.map(\.summary)
         }
         let post = ChatCommand.post(.said("hello", by: .alice, id: "a"))

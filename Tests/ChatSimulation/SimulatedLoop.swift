@@ -10,7 +10,7 @@ struct SimulatedLoop {
             case join
             case send(MessageBody)
             case amendment(SequenceNumber)
-            /// The number of the checker's wish.
+            /// The number of the checker's request.
             case annotation(Int)
             case pins
             case page

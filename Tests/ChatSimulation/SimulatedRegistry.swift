@@ -22,17 +22,17 @@ struct SimulatedRegistry {
     ///
     /// - Parameter known: the newest view that the node has read.
     mutating func heartbeat(of incarnation: UInt64, knowing known: View?, at now: Int64)
-        -> Membership.HeartbeatReply
+        -> ClusterMembership.HeartbeatReply
     {
         self.heartbeats[incarnation] = now
         var unknown = self.views.filter { $0.number > known?.number ?? 0 }
         if known == nil || unknown.isEmpty && known != self.view { unknown = self.views.suffix(1) }
-        return Membership.HeartbeatReply(
+        return ClusterMembership.HeartbeatReply(
             time: now, number: self.number, views: unknown, heartbeats: self.heartbeats)
     }
 
     /// Stores a proposed view, unless another one replaced its predecessor.
-    mutating func store(_ proposal: Membership.Proposal, at now: Int64) -> Bool {
+    mutating func store(_ proposal: ClusterMembership.Proposal, at now: Int64) -> Bool {
         guard proposal.replacing == self.number else { return false }
         if let age = proposal.age, let heartbeat = self.heartbeats[proposal.incarnation],
             now - heartbeat < age

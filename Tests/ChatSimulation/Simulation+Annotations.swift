@@ -22,7 +22,7 @@ extension Simulation {
         self.submit(
             .react(sequence, emoji, isOn: isOn, by: client.actor), by: client,
             .annotation(
-                self.checker.wished(
+                self.checker.requested(
                     .reaction(client.person.id, emoji), isOn: isOn, of: sequence,
                     in: client.conversation, at: self.now)))
     }
@@ -34,7 +34,7 @@ extension Simulation {
             isOn ? .pin(sequence, by: client.actor) : .unpin(sequence, by: client.actor),
             by: client,
             .annotation(
-                self.checker.wished(
+                self.checker.requested(
                     .pin, isOn: isOn, of: sequence, in: client.conversation, at: self.now)))
     }
 

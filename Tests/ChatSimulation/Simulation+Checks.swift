@@ -42,7 +42,7 @@ extension Simulation {
         for conversation in self.conversations {
             self.checker.compareAnswers(
                 in: conversation, with: self.store.page(of: conversation), dead: dead)
-            self.checker.compareWishes(
+            self.checker.compareAnnotations(
                 in: conversation, with: self.store.page(of: conversation),
                 pins: self.store.loaded(conversation)?.pins ?? [], hasDeadLoops: !dead.isEmpty)
         }

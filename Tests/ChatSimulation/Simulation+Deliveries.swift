@@ -101,8 +101,8 @@ extension Simulation {
                 message.sequence == sequence && versions.contains { $0.state == message.state },
                 "\(client.name) got an answer for a change of \(sequence) that is not stored")
             if isConnected, !isAlsoEvent { self.expectShown(message, to: client) }
-        case (.annotation(let wish), .amended(let message)):
-            self.checker.acknowledged(wish, message, to: client, at: self.now)
+        case (.annotation(let request), .amended(let message)):
+            self.checker.acknowledged(request, message, to: client, at: self.now)
             if isConnected, !isAlsoEvent { self.expectShown(message, to: client) }
         case (.annotation, .failed), (.pins, .failed):
             break

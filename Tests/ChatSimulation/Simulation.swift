@@ -28,8 +28,8 @@ public final class Simulation {
         case freezeNode
         case nodeTick(Int)
         /// With the number of the node's connection.
-        case membershipRequest(Int, MembershipRequest, Int)
-        case membershipReply(Int, MembershipReply, Int)
+        case membershipRequest(Int, ClusterMembershipRequest, Int)
+        case membershipReply(Int, ClusterMembershipReply, Int)
         case viewAnnounced(Int)
         case nodeReconnected(Int)
         case rejoin(Int, LoopID, View)

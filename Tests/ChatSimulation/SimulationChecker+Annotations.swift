@@ -3,18 +3,18 @@ import ChatModel
 /// Reactions, pins, replies and mentions.
 extension SimulationChecker {
     /// What a user asked of a message, as a state: with a reaction or without, pinned or not.
-    struct Wish {
-        enum WishSubject: Hashable {
+    struct AnnotationRequest {
+        enum RequestSubject: Hashable {
             case reaction(UserID, Emoji)
             case pin
         }
 
-        let subject: WishSubject
+        let subject: RequestSubject
         let isOn: Bool
         let conversation: ConversationKey
         let sequence: SequenceNumber
         let requestedAt: Int64
-        /// When it was acknowledged. A wish without an acknowledgement may be fulfilled at any
+        /// When it was acknowledged. A request without an acknowledgement may be fulfilled at any
         /// time, or never.
         var acknowledgedAt: Int64?
         /// The text with which the acknowledged message was sent. No two messages have the same
@@ -22,26 +22,27 @@ extension SimulationChecker {
         var original: String?
     }
 
-    mutating func wished(
-        _ subject: Wish.WishSubject, isOn: Bool, of sequence: SequenceNumber,
+    mutating func requested(
+        _ subject: AnnotationRequest.RequestSubject, isOn: Bool, of sequence: SequenceNumber,
         in conversation: ConversationKey, at now: Int64
     ) -> Int {
-        self.wishes.append(
-            Wish(
+        self.annotationRequests.append(
+            AnnotationRequest(
                 subject: subject, isOn: isOn, conversation: conversation, sequence: sequence,
                 requestedAt: now))
-        return self.wishes.count - 1
+        return self.annotationRequests.count - 1
     }
 
-    /// A wish is acknowledged with the message in its present state.
+    /// A request is acknowledged with the message in its present state.
     mutating func acknowledged(
-        _ wish: Int, _ message: Message, to client: SimulatedClient, at now: Int64
+        _ request: Int, _ message: Message, to client: SimulatedClient, at now: Int64
     ) {
         self.expect(
             self.isStored(message, in: client.conversation),
             "\(client.name) got message \(message.sequence) in a state that is not stored")
-        self.wishes[wish].acknowledgedAt = now
-        self.wishes[wish].original = self.original(of: message, in: client.conversation)
+        self.annotationRequests[request].acknowledgedAt = now
+        self.annotationRequests[request].original = self.original(
+            of: message, in: client.conversation)
     }
 
     /// Whether any master has stored the message in this state.
@@ -112,8 +113,8 @@ extension SimulationChecker {
 
     // MARK: The end
 
-    /// Every acknowledged wish is fulfilled, unless a later one of the same subject took it back.
-    mutating func compareWishes(
+    /// Every acknowledged request is fulfilled, unless a later one of the same subject revoked it.
+    mutating func compareAnnotations(
         in key: ConversationKey, with page: MessagePage, pins: [Message], hasDeadLoops: Bool
     ) {
         for message in page.messages {
@@ -127,37 +128,37 @@ extension SimulationChecker {
                     + "unlike in the list")
             guard message.state != .deleted, let original = self.original(of: message, in: key)
             else { continue }
-            self.compareWishes(
+            self.compareAnnotations(
                 of: message, original, in: key, hasDeadLoops: hasDeadLoops)
         }
         self.expect(
             Set(pins.map(\.sequence)).count == pins.count, "\(key): a message is pinned twice")
     }
 
-    private mutating func compareWishes(
+    private mutating func compareAnnotations(
         of message: Message, _ original: String, in key: ConversationKey, hasDeadLoops: Bool
     ) {
         let history = self.history(of: key)
         // With two masters, the first attempt of a request and its retry may have applied to
         // different messages with one number.
-        let wishes = self.wishes.filter {
+        let requests = self.annotationRequests.filter {
             $0.conversation == key
                 && (history.hasLostData
                     || ($0.original.map { $0 == original } ?? ($0.sequence == message.sequence)))
         }
         // What a loop that died had retained is lost.
         if history.hasLostData && hasDeadLoops { return }
-        for subject in Set(wishes.map(\.subject)) {
-            let all = wishes.filter { $0.subject == subject }
+        for subject in Set(requests.map(\.subject)) {
+            let all = requests.filter { $0.subject == subject }
             let isOn = message.has(subject)
             let taken = all.filter { $0.isOn != isOn && $0.original == original }
             // Two masters have two orders.
             let isFulfilled =
-                all.contains { wish in
-                    wish.isOn == isOn
+                all.contains { request in
+                    request.isOn == isOn
                         && (history.hasLostData
                             || taken.allSatisfy {
-                                $0.requestedAt <= wish.acknowledgedAt ?? .max
+                                $0.requestedAt <= request.acknowledgedAt ?? .max
                             })
                 } || !isOn && taken.isEmpty
             self.expect(
@@ -168,7 +169,7 @@ extension SimulationChecker {
         for group in message.body.annotations?.reactions?.groups ?? [] {
             for user in group.users {
                 self.expect(
-                    wishes.contains { $0.isOn && $0.subject == .reaction(user, group.emoji) },
+                    requests.contains { $0.isOn && $0.subject == .reaction(user, group.emoji) },
                     "\(key): message \(message.sequence) has \(group.emoji) by \(user), who never "
                         + "asked for it")
             }
@@ -197,7 +198,7 @@ extension Message {
             && self.isPinned == other.isPinned
     }
 
-    fileprivate func has(_ subject: SimulationChecker.Wish.WishSubject) -> Bool {
+    fileprivate func has(_ subject: SimulationChecker.AnnotationRequest.RequestSubject) -> Bool {
         switch subject {
         case .pin: self.isPinned
         case .reaction(let user, let emoji):

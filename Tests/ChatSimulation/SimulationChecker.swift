@@ -59,7 +59,7 @@ struct SimulationChecker {
     private(set) var unacknowledged: [ConversationKey: Set<CheckedSend>] = [:]
     private(set) var violation: String?
     /// What users asked of messages, in the order of their requests.
-    var wishes: [Wish] = []
+    var annotationRequests: [AnnotationRequest] = []
     /// The target and the mentions of each send that has some, by its text.
     var requestedAnnotations: [String: (reply: SequenceNumber?, mentions: [UserID])] = [:]
     let limits: Limits

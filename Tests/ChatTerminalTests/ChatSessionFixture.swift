@@ -121,7 +121,7 @@ struct ChatSessionFixture {
         var command: ClientCommand?
         switch action {
         case .post(let text, let localID, let to, let references):
-            var item = OutboxItem(
+            var item = PendingMessage(
                 localID: localID, text: text, to: to, since: .init(milliseconds: 0))
             item.replyTo = references.replyTo
             item.mentioned = references.mentioned

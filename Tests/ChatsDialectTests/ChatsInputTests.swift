@@ -97,16 +97,16 @@ struct ChatsInputTests {
                     "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":"","text":"x"}}"#,
-                error("chat: is no conversation id", "newMessage")),
+                error("chat: must be a conversation id", "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":"a b","text":"x"}}"#,
-                error("chat: is no conversation id", "newMessage")),
+                error("chat: must be a conversation id", "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":"@user:7","text":"x"}}"#,
-                error("chat: is no conversation id", "newMessage")),
+                error("chat: must be a conversation id", "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":"\#(long)","text":"x"}}"#,
-                error("chat: is no conversation id", "newMessage")),
+                error("chat: must be a conversation id", "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":5}}"#, error("text: is missing", "newMessage")
             ),
@@ -295,7 +295,8 @@ struct ChatsInputTests {
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) } == [
                 #"""
-                {"type":"error","data":{"message":"binary frames are not taken; send JSON text"}}
+                {"type":"error","data":{"message":\#
+                "binary frames are not supported; send JSON text"}}
                 """#
             ])
         #expect(

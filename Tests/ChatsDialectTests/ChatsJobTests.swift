@@ -207,7 +207,7 @@ struct ChatsJobTests {
         #expect(
             probe.answer(.failed(.conversationExists))
                 == Self.error(
-                    "the next 10000 ids are those of other chats; try again", "createEmptyChat"))
+                    "no free id was found in 10000 attempts; try again", "createEmptyChat"))
         _ = probe.send(#"{"type":"createEmptyChat","data":{}}"#)
         #expect(
             probe.storeAnswer(nil)

@@ -69,7 +69,7 @@ public final class Torture {
             case .sqlite: try EmbeddedTortureStore()
             case .redis: try StandaloneStore(options)
             case .sentinel: try SentinelStore(options)
-            case .cluster: try ClusterStore(options)
+            case .cluster: try RedisClusterStore(options)
             }
         self.context = TortureContext(Journal())
         self.processes = try ClusterProcesses(

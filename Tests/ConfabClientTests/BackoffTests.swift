@@ -28,7 +28,7 @@ struct BackoffTests {
         #expect(backoff.next(after: Self.lost, online: .seconds(10), using: &random) == .zero)
     }
 
-    @Test("follows the server's wish")
+    @Test("obeys the server's Retry-After")
     func serverTime() {
         var random = SeededGenerator(seed: 2)
         for _ in 0..<50 {

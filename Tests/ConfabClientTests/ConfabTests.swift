@@ -294,17 +294,17 @@ struct ConfabTests {
 }
 
 @Suite("The file of an outbox")
-struct OutboxStoreTests {
+struct PendingMessageStoreTests {
     private let path = NSTemporaryDirectory() + "confab-outbox-\(UUID().uuidString)"
 
-    private func item(_ id: String) -> OutboxItem {
-        OutboxItem(localID: id, text: "text of \(id)", since: .init(milliseconds: 5))
+    private func item(_ id: String) -> PendingMessage {
+        PendingMessage(localID: id, text: "text of \(id)", since: .init(milliseconds: 5))
     }
 
     @Test("ignores a record that was not completed, at every byte")
     func torn() throws {
         defer { try? FileManager.default.removeItem(atPath: self.path) }
-        let store = try OutboxStore(self.path)
+        let store = try PendingMessageStore(self.path)
         try store.save(self.item("a"), of: "lobby")
         let complete = try Data(contentsOf: URL(fileURLWithPath: self.path))
         try store.save(self.item("b"), of: "lobby")
@@ -312,7 +312,7 @@ struct OutboxStoreTests {
         store.close()
         for count in complete.count..<both.count {
             try both.prefix(count).write(to: URL(fileURLWithPath: self.path))
-            let opened = try OutboxStore(self.path)
+            let opened = try PendingMessageStore(self.path)
             #expect(opened.items(of: "lobby").map(\.localID) == ["a"])
             opened.close()
         }
@@ -321,7 +321,7 @@ struct OutboxStoreTests {
     @Test("is free for another client once it is closed, although a child has its descriptor")
     func inherited() throws {
         defer { try? FileManager.default.removeItem(atPath: self.path) }
-        let store = try OutboxStore(self.path)
+        let store = try PendingMessageStore(self.path)
         // A child between fork and exec has a copy of every descriptor.
         var status = stat()
         #expect(stat(self.path, &status) == 0)
@@ -334,25 +334,25 @@ struct OutboxStoreTests {
             })
         let copy = dup(descriptor)
         defer { close(copy) }
-        #expect(throws: ConfabError.self) { try OutboxStore(self.path) }
+        #expect(throws: ConfabError.self) { try PendingMessageStore(self.path) }
         store.close()
-        try OutboxStore(self.path).close()
+        try PendingMessageStore(self.path).close()
     }
 
     @Test("can be opened once an unreadable line is removed")
     func repaired() throws {
         defer { try? FileManager.default.removeItem(atPath: self.path) }
         try Data("nonsense\n".utf8).write(to: URL(fileURLWithPath: self.path))
-        let error = #expect(throws: ConfabError.self) { try OutboxStore(self.path) }
+        let error = #expect(throws: ConfabError.self) { try PendingMessageStore(self.path) }
         #expect(error?.description.contains("line 1 is not a record") == true)
         try Data().write(to: URL(fileURLWithPath: self.path))
-        try OutboxStore(self.path).close()
+        try PendingMessageStore(self.path).close()
     }
 
     @Test("retains states and order, by conversation")
     func states() throws {
         defer { try? FileManager.default.removeItem(atPath: self.path) }
-        var store = try OutboxStore(self.path)
+        var store = try PendingMessageStore(self.path)
         for id in ["a", "b", "c"] { try store.save(self.item(id), of: "lobby") }
         try store.save(self.item("a"), of: "dev")
         var failed = self.item("b")
@@ -360,7 +360,7 @@ struct OutboxStoreTests {
         try store.save(failed, of: "lobby")
         try store.forget("a", of: "lobby")
         store.close()
-        store = try OutboxStore(self.path)
+        store = try PendingMessageStore(self.path)
         #expect(store.items(of: "lobby").map(\.localID) == ["b", "c"])
         #expect(store.items(of: "lobby").map(\.error) == ["no", nil])
         #expect(store.items(of: "dev").map(\.localID) == ["a"])
@@ -374,6 +374,6 @@ struct OutboxStoreTests {
         #expect(
             throws: ConfabError.store(
                 path: self.path, reason: "line 1 is not a record of an outbox")
-        ) { try OutboxStore(self.path) }
+        ) { try PendingMessageStore(self.path) }
     }
 }

@@ -86,7 +86,7 @@ struct ManualPagesTests {
                 == .manual(page: "confab-serve.1", date: "2026-03-01"))
         #expect(
             errorText("--man confab-x.1")
-                == "confab: --man: \"confab-x.1\" is no page; confab --man lists them")
+                == "confab: --man: \"confab-x.1\" is not a page; confab --man lists them")
         #expect(
             errorText("--man confab.1 today")
                 == "confab: --man: \"today\" is not a date (YYYY-MM-DD)")

@@ -352,7 +352,7 @@ struct ServeOptionsTests {
         let lines = options.report(.text).split(separator: "\n").map {
             $0.split(separator: " ", omittingEmptySubsequences: true)
         }
-        #expect(lines.first == ["SETTING", "VALUE", "FROM"])
+        #expect(lines.first == ["SETTING", "VALUE", "SOURCE"])
         #expect(lines.contains(["loops", "3", "command", "line"]))
         #expect(lines.contains(["node-id", "a", "environment", "CONFAB_NODE_ID"]))
         #expect(lines.contains(["limit", "json-depth", "32", "default"]))
@@ -360,7 +360,7 @@ struct ServeOptionsTests {
             options.report(.json).hasPrefix(
                 #"""
                 {"schema_version":1,"settings":[{"name":"listen","value":"127.0.0.1:8080",\#
-                "from":"default"},
+                "source":"default"},
                 """#
             ))
     }

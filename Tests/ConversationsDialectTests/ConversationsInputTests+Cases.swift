@@ -191,13 +191,13 @@ extension ConversationsInputTests.Case {
             error(#""fetch_messages""#, "before_id: must be a string")),
         Self(
             #"{"action":"fetch_messages","before_id":"012"}"#,
-            error(#""fetch_messages""#, "before_id: is no message id")),
+            error(#""fetch_messages""#, "before_id: must be a message id")),
         Self(
             #"{"action":"fetch_messages","after_id":""}"#,
-            error(#""fetch_messages""#, "after_id: is no message id")),
+            error(#""fetch_messages""#, "after_id: must be a message id")),
         Self(
             #"{"action":"fetch_messages","after_id":"1","before_id":"5"}"#,
-            error(#""fetch_messages""#, "after_id: cannot stand beside before_id")),
+            error(#""fetch_messages""#, "after_id: cannot be combined with before_id")),
         Self(
             #"{"action":"edit_message","message_id":"4","content":"better"}"#,
             #"edit 4 "better" by ann in tenant/room-1"#),
@@ -212,7 +212,7 @@ extension ConversationsInputTests.Case {
             error(#""edit_message""#, "content: must not be empty")),
         Self(
             #"{"action":"edit_message","message_id":"four","content":"x"}"#,
-            error(#""edit_message""#, "message_id: is no message id")),
+            error(#""edit_message""#, "message_id: must be a message id")),
         Self(
             #"{"action":"delete_message","message_id":"4"}"#, "delete 4 by ann in tenant/room-1"
         ),

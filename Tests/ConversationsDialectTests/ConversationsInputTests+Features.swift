@@ -25,7 +25,7 @@ extension ConversationsInputTests.Case {
             #"post "x" id - by ann reply to 7 in tenant/room-1"#),
         Self(sending(#""reply_to":null"#), #"post "x" id - by ann in tenant/room-1"#),
         Self(sending(#""reply_to":7"#), failed("reply_to: must be a string")),
-        Self(sending(#""reply_to":"07""#), failed("reply_to: is no message id")),
+        Self(sending(#""reply_to":"07""#), failed("reply_to: must be a message id")),
         Self(
             sending(#""mentions":["bob","guest:eve"]"#),
             #"post "x" id - by ann mentioning bob,anonymous eve in tenant/room-1"#),
@@ -37,8 +37,8 @@ extension ConversationsInputTests.Case {
             sending(#""mentions":"bob""#),
             failed(#"mentions: must be \"all\" or an array of user ids"#)),
         Self(sending(#""mentions":[1]"#), failed("mentions: must be an array of strings")),
-        Self(sending(#""mentions":[""]"#), failed("mentions: is no user id")),
-        Self(sending(#""mentions":["a\u0007"]"#), failed("mentions: is no user id")),
+        Self(sending(#""mentions":[""]"#), failed("mentions: each must be a user id")),
+        Self(sending(#""mentions":["a\u0007"]"#), failed("mentions: each must be a user id")),
         Self(
             sending(
                 #""mentions":["#
@@ -80,7 +80,7 @@ extension ConversationsInputTests.Case {
             "read thread 3 after(4) limit 20 in tenant/room-1"),
         Self(
             #"{"action":"fetch_messages","thread":"x"}"#,
-            error("fetch_messages", "thread: is no message id")),
+            error("fetch_messages", "thread: must be a message id")),
         Self(
             #"{"action":"search","text":"Crème  brûlée!"}"#,
             #"fetch search ["creme", "brulee"] before - limit 20 in tenant/room-1"#),

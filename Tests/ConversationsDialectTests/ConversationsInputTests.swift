@@ -107,7 +107,7 @@ struct ConversationsInputTests {
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) } == [
                 #"""
-                {"type":"error","action":null,"error":"binary frames are not taken; send JSON \#
+                {"type":"error","action":null,"error":"binary frames are not supported; send JSON \#
                 text"}
                 """#
             ])

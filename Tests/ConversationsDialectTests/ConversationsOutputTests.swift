@@ -121,7 +121,7 @@ struct ConversationsOutputTests {
         var probe = SessionProbe(after: after)
         #expect(
             probe.opened() == [
-                #"{"type":"error","action":"connect","error":"after: is no message id"}"#,
+                #"{"type":"error","action":"connect","error":"after: must be a message id"}"#,
                 "enter tenant/room-1 as ann Ann listed conversations from now",
             ])
         #expect(
@@ -271,7 +271,8 @@ struct ConversationsOutputTests {
             probe.answer(.failed(.rejected)) == [
                 #"""
                 {"type":"error","action":"edit_message",\#
-                "error":"this could not be stored, because the store takes no writes; try again",\#
+                "error":\#
+                "this could not be stored, because the store accepts no writes; try again",\#
                 "outcome":"refused"}
                 """#
             ])

@@ -6,8 +6,8 @@ import EngineIO
 struct CheckedEngineSession {
     private static let settings = EngineSettings(
         pingInterval: 300, pingTimeout: 200, maxPayload: 40, postPackets: 5, answerPackets: 4,
-        answerBytes: 30, outboxPackets: 12,
-        outboxBytes: 100, upgradeTimeout: 400, closeTimeout: 300)
+        answerBytes: 30, queuedPackets: 12,
+        queuedBytes: 100, upgradeTimeout: 400, closeTimeout: 300)
 
     private let script: [UInt8]
     private var offset = 0
@@ -152,7 +152,7 @@ struct CheckedEngineSession {
         // One companion of the last packet and the `close` packet may exceed the limits.
         precondition(
             self.session.waitingPackets <= 14 && self.session.waitingBytes <= 110,
-            "The outbox exceeds its limits.")
+            "The queue exceeds its limits.")
         if self.isOver {
             precondition(
                 self.openRequests.isEmpty,

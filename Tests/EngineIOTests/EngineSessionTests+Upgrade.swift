@@ -227,7 +227,7 @@ extension EngineSessionTests {
             .secondPost, .malformed(.empty),
             .malformed(.notUTF8), .malformed(.unknownType(255)),
             .malformed(.tooManyPackets(limit: 1 << 20)), .unexpected(.noop),
-            .outboxFull,
+            .queueFull,
         ]
         for closure in closures {
             #expect((1...123).contains(closure.description.utf8.count))
@@ -236,9 +236,9 @@ extension EngineSessionTests {
     }
 
     @Test("dequeues a hundred thousand packets without moving the rest each time")
-    func longOutbox() {
+    func longQueue() {
         var driver = EngineSessionDriver(
-            settings: EngineSettings(outboxPackets: 200_000, outboxBytes: 10_000_000))
+            settings: EngineSettings(queuedPackets: 200_000, queuedBytes: 10_000_000))
         for number in 0..<100_000 { _ = driver.send("4\(number)") }
         var next = 0
         while driver.session.waitingPackets > 0 {

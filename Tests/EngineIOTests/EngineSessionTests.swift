@@ -41,9 +41,9 @@ struct EngineSessionTests {
         #expect(narrow.poll(3) == [.payload(3, "4d")])
     }
 
-    @Test("keeps a companion with its packet, even in a full outbox, unless that has been sent")
+    @Test("keeps a companion with its packet, even in a full queue, unless that has been sent")
     func lateCompanions() {
-        var driver = EngineSessionDriver(settings: EngineSettings(outboxPackets: 16))
+        var driver = EngineSessionDriver(settings: EngineSettings(queuedPackets: 16))
         for number in 1...16 { #expect(driver.send("4\(number)") == []) }
         #expect(driver.send(companion: "4b") == [])
         #expect(
@@ -63,29 +63,29 @@ struct EngineSessionTests {
         #expect(narrow.poll(2) == [.payload(2, "4c\u{1E}4d")])
     }
 
-    @Test("counts a companion of no packet like any other packet when the outbox is full")
-    func outboxFullOfCompanions() {
-        var driver = EngineSessionDriver(settings: EngineSettings(outboxPackets: 3))
+    @Test("counts a companion of no packet like any other packet when the queue is full")
+    func queueFullOfCompanions() {
+        var driver = EngineSessionDriver(settings: EngineSettings(queuedPackets: 3))
         for number in 1...4 { #expect(driver.send(companion: "4\(number)") == []) }
-        #expect(driver.send(companion: "45") == [.closed(.outboxFull)])
+        #expect(driver.send(companion: "45") == [.closed(.queueFull)])
     }
 
-    @Test("is closed when the outbox exceeds its limit of packets or bytes, and drops the queue")
-    func outboxFull() {
-        for settings in [EngineSettings(outboxPackets: 3), EngineSettings(outboxBytes: 7)] {
+    @Test("is closed when the queue exceeds its limit of packets or bytes, and drops it")
+    func queueFull() {
+        for settings in [EngineSettings(queuedPackets: 3), EngineSettings(queuedBytes: 7)] {
             var driver = EngineSessionDriver(settings: settings)
             for number in 1...3 { #expect(driver.send("4\(number)") == []) }
-            #expect(driver.send("44") == [.closed(.outboxFull)])
+            #expect(driver.send("44") == [.closed(.queueFull)])
             #expect(driver.session.waitingPackets == 0)
             #expect(driver.send("45") == [])
             #expect(driver.poll(1) == [.refused(1, .unknownSession)])
         }
     }
 
-    @Test("sends to a waiting poll before the outbox is full, and accepts one oversized packet")
-    func outboxWithWaitingPoll() {
+    @Test("sends to a waiting poll before the queue is full, and accepts one oversized packet")
+    func queueWithWaitingPoll() {
         var driver = EngineSessionDriver(
-            settings: EngineSettings(outboxPackets: 3, outboxBytes: 10))
+            settings: EngineSettings(queuedPackets: 3, queuedBytes: 10))
         _ = driver.poll(1)
         for number in 1...3 { #expect(driver.send("4\(number)") == []) }
         #expect(driver.send("4four") == [.payload(1, "41\u{1E}42\u{1E}43")])

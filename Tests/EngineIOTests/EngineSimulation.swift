@@ -55,7 +55,7 @@ struct EngineSimulation {
         self.settings = EngineSettings(
             pingInterval: 300, pingTimeout: 60_000, answerPackets: self.random.number(2...16),
             answerBytes: self.random.number(1...200),
-            outboxPackets: 2000, outboxBytes: 40_000, upgradeTimeout: 50_000)
+            queuedPackets: 2000, queuedBytes: 40_000, upgradeTimeout: 50_000)
         self.driver = EngineSessionDriver(settings: self.settings)
     }
 

@@ -55,10 +55,10 @@ struct EngineServerOutputTests {
         #expect(driver.flush() == ["respond 3: 4d", "resume 100"])
     }
 
-    @Test("answer the poll at once if the outbox is full, and end the session if none waits")
-    func fullOutbox() {
+    @Test("answer the poll at once if the queue is full, and end the session if none waits")
+    func fullQueue() {
         var driver = EngineServerDriver(
-            settings: EngineSettings(answerPackets: 2, outboxPackets: 3))
+            settings: EngineSettings(answerPackets: 2, queuedPackets: 3))
         let id = driver.openPolling()
         _ = driver.poll(id, 1)
         for number in 1...4 { #expect(driver.write("4\(number)") == true) }

@@ -67,7 +67,7 @@ struct EngineServerRequestTests {
             ])
     }
 
-    @Test("accepts a frame beyond the user's bound only into an empty outbox")
+    @Test("accepts a frame beyond the user's bound only into an empty queue")
     func fullUser() {
         var driver = EngineServerDriver()
         let id = driver.openPolling()

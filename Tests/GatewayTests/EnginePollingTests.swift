@@ -63,7 +63,7 @@ struct EnginePollingTests {
         let hello = try reader.packets(2)
         let pid = try #require(try JSONObject(String(hello[0].dropFirst(2)))["pid"])
         let author = try node.peer("author", in: "one")
-        // A few messages of this size fill the outbox. The rest waits in the backlog.
+        // A few messages of this size fill the queue. The rest waits in the backlog.
         for number in 1...posted.count {
             try author.send(
                 ConversationsFrames.message(String(repeating: "x", count: posted.bytes)))

@@ -101,7 +101,8 @@ struct ConnectionLifecycleTests {
         try node.waitForConnections(0)
         _ = try node.metrics("nothing to be left") { metrics in
             let gauges = [
-                MetricFamily.users, .conversationsSubscribed, .requestsWaiting, .answersPending,
+                MetricFamily.users, .conversationsSubscribed, .ownerRequestsPending,
+                .clientRequestsPending,
             ].map { metrics.value(of: $0) }
             return gauges == [0, 0, 0, 0]
                 && metrics.value(of: .connections, labels: ["dialect": "conversations"]) == 0
@@ -132,7 +133,7 @@ struct ConnectionLifecycleTests {
         } while opened < streams.count && !deadline.isExpired
         // The metrics count what was there when the clock moved.
         clock.advance(milliseconds: 1000)
-        _ = try node.metrics("questions to be open") { $0.value(of: .answersPending) == 20 }
+        _ = try node.metrics("questions to be open") { $0.value(of: .clientRequestsPending) == 20 }
         node.gateway.drain(over: .zero)
         // A loop gives its second answer after it has received the order.
         for _ in 0..<2 { _ = await node.gateway.loopReports(within: Deadline.defaultTimeout) }
@@ -146,7 +147,7 @@ struct ConnectionLifecycleTests {
         clock.advance(milliseconds: 1000)
         // The request to the owner is still pending, but no connection waits for the answer.
         _ = try node.metrics("no question to be open") {
-            $0.value(of: .answersPending) == 0 && $0.value(of: .requestsWaiting) == 20
+            $0.value(of: .clientRequestsPending) == 0 && $0.value(of: .ownerRequestsPending) == 20
         }
         node.store.open()
         try Deadline.wait(
@@ -154,7 +155,7 @@ struct ConnectionLifecycleTests {
             untilTrue: {
                 clock.advance(milliseconds: 1000)
                 let metrics = node.board.total()
-                return metrics.value(of: .requestsWaiting) == 0
+                return metrics.value(of: .ownerRequestsPending) == 0
                     && metrics.value(of: .conversationsSubscribed) == 0
             })
     }
@@ -253,7 +254,7 @@ struct ConnectionLifecycleTests {
         try node.fill(50)
         let metrics = try node.metrics("writes to be measured") {
             ($0.histogram(of: .storeSeconds)?.count ?? 0) >= 1
-                && $0.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 50
+                && $0.value(of: .messagesReceived, labels: ["dialect": "conversations"]) == 50
         }
         let times = try #require(metrics.histogram(of: .storeSeconds))
         #expect(times.count <= UInt64(node.store.passed(.write)))

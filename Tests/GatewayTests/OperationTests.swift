@@ -56,8 +56,8 @@ struct DrainTests {
         try node.waitForConnections(28)
         // A request that arrives after the announcement is refused.
         let bytes =
-            try #require(earlier.value(of: .bytesIn)) + Double(parts.joined().utf8.count)
-        _ = try node.metrics("\(bytes) bytes") { $0.value(of: .bytesIn) == bytes }
+            try #require(earlier.value(of: .receivedBytes)) + Double(parts.joined().utf8.count)
+        _ = try node.metrics("\(bytes) bytes") { $0.value(of: .receivedBytes) == bytes }
         node.gateway.drain(over: .milliseconds(100))
         var isClosed = [Bool](repeating: false, count: peers.count)
         try TestPeer.wait(for: "all to be closed", among: peers) {
@@ -151,18 +151,18 @@ struct DrainTests {
 }
 
 @Suite("A rebalance", .ownThread)
-struct ShedTests {
+struct RebalanceTests {
     @Test(
         "closes the ordered number of clients, idle connections aside, for two equal orders once",
         arguments: [1, 3])
-    func shed(loops: Int) async throws {
+    func closeClients(loops: Int) async throws {
         let clock = StoppedClock(monotonic: 10_000)
         let node = try TestNode(loops: loops) { $0.settings.readClocks = { clock.reading } }
         let peers = try (0..<24).map { try node.peer("user\($0)", in: "room\($0 % 6)") }
         let idle = try (0..<60).map { _ in try ByteStream(port: node.port) }
         try node.waitForConnections(84)
         for _ in 0..<2 {
-            await node.gateway.shed(8, over: .seconds(4), within: Deadline.defaultTimeout)
+            await node.gateway.closeClients(8, over: .seconds(4), within: Deadline.defaultTimeout)
         }
         try await expectCloses(of: 8, among: peers, by: node, clock)
         withExtendedLifetime(idle) {}
@@ -284,7 +284,7 @@ struct MessageTests {
         let answers = try (0..<12).map { _ in try ann.next() }
         let errors = [
             #"{"type":"error","action":null,"#
-                + #""error":"binary frames are not taken; send JSON text"}"#,
+                + #""error":"binary frames are not supported; send JSON text"}"#,
             #"{"type":"error","action":"dance","error":"the message is longer than 65536 bytes"}"#,
         ]
         #expect(answers.prefix(2).map(\.text) == errors)
@@ -298,9 +298,9 @@ struct MessageTests {
                 })
         clock.advance(milliseconds: 1000)
         let metrics = try node.metrics("the limit to be counted") {
-            ($0.value(of: .dropped, labels: ["reason": "rate_limited"]) ?? 0) == 7
+            ($0.value(of: .messagesDropped, labels: ["reason": "rate_limited"]) ?? 0) == 7
         }
-        #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 12)
+        #expect(metrics.value(of: .messagesReceived, labels: ["dialect": "conversations"]) == 12)
     }
 
     @Test("wait while a requested page is read")

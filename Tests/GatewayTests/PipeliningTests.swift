@@ -199,7 +199,7 @@ struct PipeliningTests {
         let metrics = try node.metrics("every request to be counted") {
             $0.value(of: .httpRequests) == Double(count + 2)
         }
-        #expect(try #require(metrics.value(of: .bytesIn)) < 150_000)
+        #expect(try #require(metrics.value(of: .receivedBytes)) < 150_000)
         try session.post("40{}")
         #expect(try HTTPReply(from: stream).body.hasPrefix("44"))
         for _ in 1...count { #expect(try HTTPReply(from: stream).status == 200) }

@@ -325,7 +325,7 @@ struct ResumeChangesTests {
         try author.post("end")
         #expect(
             try Self.receivedLines(reader, until: "end") == [
-                "error rev: is no revision ", "message.edited 2 zwei", "message.deleted 1 ",
+                "error rev: must be a revision ", "message.edited 2 zwei", "message.deleted 1 ",
                 "chat_message 4 four",
             ])
     }

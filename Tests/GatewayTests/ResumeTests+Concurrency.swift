@@ -119,7 +119,7 @@ extension ResumeTests {
                 ConversationsFrames.ids(of: $0.texts) == Array(1...state().received[0])
             })
         _ = try node.metrics("lost mail to be counted") {
-            ($0.value(of: .dropped, labels: ["reason": "mailbox_full"]) ?? 0) > 0
+            ($0.value(of: .messagesDropped, labels: ["reason": "mailbox_full"]) ?? 0) > 0
         }
     }
 }

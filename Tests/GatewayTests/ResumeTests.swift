@@ -102,7 +102,8 @@ struct ResumeTests {
         let peer = try node.peer("reader", after: after)
         #expect(
             try peer.next()
-                == .text(#"{"type":"error","action":"connect","error":"after: is no message id"}"#))
+                == .text(
+                    #"{"type":"error","action":"connect","error":"after: must be a message id"}"#))
         try peer.send(ConversationsFrames.message("live"))
         try TestPeer.wait(for: "the live one", among: [peer]) {
             !ConversationsFrames.ids(of: peer.texts).isEmpty

@@ -79,9 +79,9 @@ struct SlowReaderTests {
         }
         try author.send(ConversationsFrames.message("the last one"))
         let metrics = try node.metrics("typing to be left out") {
-            ($0.value(of: .dropped, labels: ["reason": "slow_reader"]) ?? 0) >= 10
+            ($0.value(of: .messagesDropped, labels: ["reason": "slow_reader"]) ?? 0) >= 10
         }
-        #expect(metrics.value(of: .closes, labels: ["code": "1013"]) == nil)
+        #expect(metrics.value(of: .connectionsClosed, labels: ["code": "1013"]) == nil)
         try TestPeer.wait(for: "all messages", among: [slow]) {
             ConversationsFrames.ids(of: slow.texts).count == 201
         }
@@ -144,8 +144,8 @@ struct SlowReaderTests {
         let dead = try node.peer("dead", receiveBytes: 131_072)
         try dead.send(#"{"action":"fetch_messages","limit":100}"#)
         let metrics = try node.metrics("it to be closed") {
-            ($0.value(of: .closes, labels: ["code": "1001"]) ?? 0) >= 1
+            ($0.value(of: .connectionsClosed, labels: ["code": "1001"]) ?? 0) >= 1
         }
-        #expect(metrics.value(of: .closes, labels: ["code": "1013"]) == nil)
+        #expect(metrics.value(of: .connectionsClosed, labels: ["code": "1013"]) == nil)
     }
 }

@@ -228,7 +228,7 @@ class MonitoringTests(unittest.TestCase):
             self.expect_firing("a frozen node", "ConfabNodeDown")
             self.assertEqual(self.prometheus.values('sum(up{job="confab"})'), [2])
             # The others have evicted it.
-            self.assertEqual(self.prometheus.values("min(confab_view_nodes)"), [2])
+            self.assertEqual(self.prometheus.values("min(confab_cluster_nodes)"), [2])
         finally:
             os.kill(process, signal.SIGCONT)
         self.expect_inactive("ConfabNodeDown", "ConfabNodeNotInView", "ConfabViewsDiffer")

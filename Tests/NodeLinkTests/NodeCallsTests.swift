@@ -22,7 +22,7 @@ private final class CallsFixture {
         let problems = ProblemReporter(
             on: agent.loop, redisKeys: agent.redisKeys, isRedisCluster: false,
             receiver: agent.receiver, logger: agent.logger)
-        let membership = MembershipShell(
+        let membership = ClusterMembershipShell(
             .sample(1, name: "n1"), on: agent.loop, redis: agent.redis,
             redisKeys: agent.redisKeys, mailbox: LoopBound(MailboxMonitor(at: 0), on: agent.loop),
             problems: problems, receiver: agent.receiver, logger: agent.logger)
@@ -38,7 +38,8 @@ private final class CallsFixture {
                 number: 1, nodes: [1, 2].map { View.Node(incarnation: $0, loops: 1) })
             membership.perform {
                 $0.receive(
-                    Membership.HeartbeatReply(time: 0, number: 1, views: [view], heartbeats: [:]),
+                    ClusterMembership.HeartbeatReply(
+                        time: 0, number: 1, views: [view], heartbeats: [:]),
                     at: 0)
             }
         }

@@ -188,7 +188,7 @@ class UsageTests(unittest.TestCase):
                 ((), "COMMAND is missing; see --help"),
                 (("--fast", "true"), "unknown option --fast; see --help"),
                 (("--timeout",), "--timeout needs a value; see --help"),
-                (("--timeout", "soon", "true"), '--timeout: "soon" is no number of seconds')):
+                (("--timeout", "soon", "true"), '--timeout: "soon" is not a number of seconds')):
             result = self.run_script(*arguments)
             self.assertEqual((result.returncode, result.stderr),
                              (2, f"rolling-restart: {sentence}\n"))

@@ -49,11 +49,11 @@ struct RedisAdminSourceTests {
         #expect(rows.map { $0["node"]?.stringValue } == ["n1", "n2"])
         #expect(rows.map { $0["state"]?.stringValue } == ["active", "gone"])
         #expect(rows.map { $0["address"]?.stringValue } == ["here:1", "here:2"])
-        #expect(rows.map { $0["silent"]?.isNull } == [true, false])
+        #expect(rows.map { $0["unreachable_for"]?.isNull } == [true, false])
         #expect(rows.map { $0["uptime"]?.isNull } == [false, true])
         #expect(
             rows.map { $0["shards"]?.integerValue } == [view.shardCounts[1], view.shardCounts[2]])
-        for key in ["connections", "health", "reason", "redis_silence"] {
+        for key in ["connections", "health", "reason", "redis_unreachable_for"] {
             #expect(rows.allSatisfy { $0[key]?.isNull == true }, "\(key)")
         }
         // One value for each key.

@@ -39,7 +39,7 @@ struct TextTableTests {
             "id": "3", "reply_to": "1", "reactions": ["👍 2"], "is_pinned": true,
         ]
         let all = RowTable(OperatorVerb.messageColumns, [full]).table()
-        #expect(all.columns.map(\.title).suffix(3) == ["REPLY TO", "REACTIONS", "PINNED"])
+        #expect(all.columns.map(\.title).suffix(3) == ["REPLY TO", "REACTIONS", "IS PINNED"])
         #expect(all.text(width: nil, isColoured: false).contains("👍 2"))
     }
 
@@ -96,7 +96,7 @@ struct TextTableTests {
 struct RowTableTests {
     private static let rows: [JSONTree] = [
         ["node": "n1", "state": "active", "connections": 9, "rss": 5_000_000],
-        ["node": "n2", "state": "gone", "silent": 14],
+        ["node": "n2", "state": "gone", "unreachable_for": 14],
         ["node": "n10", "state": "active", "connections": 100, "imbalance": 83],
     ]
 

@@ -189,7 +189,7 @@ class SlowReaderTests(PageTest):
 
     def has_closed_a_slow_reader(self):
         with urllib.request.urlopen(f"http://{self.server.admin}/metrics", timeout=20) as answer:
-            return re.search(r'^confab_closes_total\{.*code="1013".*\} [1-9]',
+            return re.search(r'^confab_connections_closed_total\{.*code="1013".*\} [1-9]',
                              answer.read().decode(), re.MULTILINE)
 
     def test_a_page_that_read_too_slowly_resumes_without_a_gap(self):

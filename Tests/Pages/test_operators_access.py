@@ -22,7 +22,7 @@ class OperatorAccessTests(OperatorPageTest):
         states = ["active", "draining", "suspect", "gone"]
         overview["nodes"]["nodes"] = [
             dict(row, node=name, state=state) if state in ("active", "draining") else
-            {key: None for key in row} | {"node": name, "state": state, "silent": 14}
+            {key: None for key in row} | {"node": name, "state": state, "unreachable_for": 14}
             for name, state in zip(names, states)]
         overview["nodes"] |= {"nodes_asked": 4, "nodes_answered": 2}
         overview["shards"] |= {"nodes": names[:3], "owners": [n % 3 for n in range(4096)],

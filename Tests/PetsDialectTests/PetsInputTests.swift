@@ -57,16 +57,16 @@ struct PetsInputTests {
                 error("conversation_id: must be a string", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"","content":"x"}}"#,
-                error("conversation_id: is no conversation id", "message")),
+                error("conversation_id: must be a conversation id", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"a b","content":"x"}}"#,
-                error("conversation_id: is no conversation id", "message")),
+                error("conversation_id: must be a conversation id", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"@all:pets","content":"x"}}"#,
-                error("conversation_id: is no conversation id", "message")),
+                error("conversation_id: must be a conversation id", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"\#(long)","content":"x"}}"#,
-                error("conversation_id: is no conversation id", "message")),
+                error("conversation_id: must be a conversation id", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"c"}}"#,
                 error("content: is missing", "message")),
@@ -183,16 +183,16 @@ struct PetsInputTests {
                 error("limit: must be a whole number from 1 to 100", "history")),
             Case(
                 #"{"event":"history","data":{"conversation_id":"c","before":"x"}}"#,
-                error("before: is no message id", "history")),
+                error("before: must be a message id", "history")),
             Case(
                 #"{"event":"history","data":{"conversation_id":"c","after":"-1"}}"#,
-                error("after: is no message id", "history")),
+                error("after: must be a message id", "history")),
             Case(
                 #"{"event":"history","data":{"conversation_id":"c","after":3}}"#,
                 error("after: must be a string", "history")),
             Case(
                 #"{"event":"history","data":{"conversation_id":"c","after":"3","before":"9"}}"#,
-                error("after: cannot stand beside before", "history")),
+                error("after: cannot be combined with before", "history")),
         ]
 
         static let otherFrames = [
@@ -267,7 +267,8 @@ struct PetsInputTests {
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) } == [
                 #"""
-                {"event":"error","data":{"message":"binary frames are not taken; send JSON text"}}
+                {"event":"error","data":{"message":\#
+                "binary frames are not supported; send JSON text"}}
                 """#
             ])
         #expect(

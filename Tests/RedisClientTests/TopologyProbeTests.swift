@@ -103,7 +103,7 @@ struct TopologyProbeTests {
                 [
                     ProbeStep(0, .disconnected, .move(to: b, immediately: true)),
                     ProbeStep(1, .disconnected, .move(to: a, immediately: false)),
-                ], false, .noClusterNode(reason: RedisOutage.ended.description)
+                ], false, .noRedisClusterNode(reason: RedisOutage.ended.description)
             ),
             (
                 [ProbeStep(0, .connected, .query), ProbeStep(1, .received(isEmpty: true))], false,

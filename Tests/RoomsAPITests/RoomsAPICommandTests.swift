@@ -88,8 +88,9 @@ struct RoomsAPICommandTests {
         for (query, errorText) in [
             ("limit=0", "limit: must be a whole number from 1 to 100"),
             ("limit=101", "limit: must be a whole number from 1 to 100"),
-            ("before=x", "before: is no message id"), ("after=-1", "after: is no message id"),
-            ("after=1&before=3", "after: cannot stand beside before"),
+            ("before=x", "before: must be a message id"),
+            ("after=-1", "after: must be a message id"),
+            ("after=1&before=3", "after: cannot be combined with before"),
         ] {
             let refused = try await node.response(
                 .get, "\(Self.root)/room/messages", query: query, .token("ann"))

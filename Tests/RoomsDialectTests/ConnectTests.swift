@@ -230,7 +230,7 @@ struct ConnectTests {
         #expect(probe.emit("authenticate", #"{"token":"t"}"#) == ["authenticate t"])
         #expect(
             probe.emit("authenticate", #"{"token":"t"}"#) == [
-                RoomsFrame.error("token: another one is being looked at", "authenticate")
+                RoomsFrame.error("token: another one is being verified", "authenticate")
             ])
         #expect(
             probe.perform { $0.authenticated(.success(renewed), into: &$1) } == [

@@ -104,10 +104,10 @@ struct RoomsInputTests {
                 InvalidEvent(event, "true", "data: must be an object"),
                 InvalidEvent(
                     event, #"{"room_id":"r"},{"room_id":"r"}"#,
-                    "data: must be one object, and nothing behind it"),
+                    "data: must be one object, and nothing after it"),
                 InvalidEvent(
                     event, #"{"room_id":"r"},null,0"#,
-                    "data: must be one object, and nothing behind it"),
+                    "data: must be one object, and nothing after it"),
                 InvalidEvent(
                     event, "{}",
                     event == "authenticate" ? "token: is missing" : "room_id: is missing"),
@@ -123,16 +123,20 @@ struct RoomsInputTests {
                 InvalidEvent(
                     event, #"{"room_id":{"_placeholder":true,"num":0}}"#,
                     "room_id: must be a string"),
-                InvalidEvent(event, #"{"room_id":""}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"a b"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"a\u0000"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"r=1,s"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"~r"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"é"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"@user:ann"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"@all:pets"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"../r"}"#, "room_id: is no conversation id"),
-                InvalidEvent(event, #"{"room_id":"\#(long)"}"#, "room_id: is no conversation id"),
+                InvalidEvent(event, #"{"room_id":""}"#, "room_id: must be a conversation id"),
+                InvalidEvent(event, #"{"room_id":"a b"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(
+                    event, #"{"room_id":"a\u0000"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(event, #"{"room_id":"r=1,s"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(event, #"{"room_id":"~r"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(event, #"{"room_id":"é"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(
+                    event, #"{"room_id":"@user:ann"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(
+                    event, #"{"room_id":"@all:pets"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(event, #"{"room_id":"../r"}"#, "room_id: must be a conversation id"),
+                InvalidEvent(
+                    event, #"{"room_id":"\#(long)"}"#, "room_id: must be a conversation id"),
                 InvalidEvent(
                     event, #"{"room_id":"r","user_id":"eve","content":"x","is_typing":true}"#,
                     "user_id: is not this connection's"),
@@ -305,17 +309,17 @@ struct RoomsInputTests {
         #expect(
             probe.send(#"52-["x",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#)
                 == [
-                    RoomsFrame.error("binary events are not taken; send JSON", "x")
+                    RoomsFrame.error("binary events are not supported; send JSON", "x")
                 ])
         for _ in 0..<2 { #expect(probe.perform { $0.receivedBinary(into: &$1) }.isEmpty) }
         #expect(
             probe.send(#"51-4["x",{"_placeholder":true,"num":0}]"#) == [
-                RoomsFrame.refusal(4, "binary events are not taken; send JSON")
+                RoomsFrame.refusal(4, "binary events are not supported; send JSON")
             ])
         #expect(probe.perform { $0.receivedBinary(into: &$1) }.isEmpty)
         #expect(
             probe.send(#"61-4[{"_placeholder":true,"num":0}]"#) == [
-                RoomsFrame.error("binary acknowledgements are not taken; send JSON")
+                RoomsFrame.error("binary acknowledgements are not supported; send JSON")
             ])
         #expect(probe.perform { $0.receivedBinary(into: &$1) }.isEmpty)
         #expect(Self.isAlive(&probe))

@@ -97,7 +97,8 @@ enum SocketProtocolTests {
                 #"52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
             #expect(
                 driver.receive(packet) == [
-                    .refused(ackID: nil, event: "message", "binary events are not taken; send JSON")
+                    .refused(
+                        ackID: nil, event: "message", "binary events are not supported; send JSON")
                 ])
             #expect(driver.receiveBinary() == [])
             #expect(driver.receiveBinary() == [])
@@ -127,7 +128,8 @@ enum SocketProtocolTests {
                 + #"[{"a":{"num":0,"_placeholder":true}}]]"#
             #expect(
                 driver.receive(packet) == [
-                    .refused(ackID: 789, event: "message", "binary events are not taken; send JSON")
+                    .refused(
+                        ackID: 789, event: "message", "binary events are not supported; send JSON")
                 ])
         }
 

@@ -7,24 +7,24 @@ import TestKit
 import TestTraits
 import Testing
 
-/// A store with an outbox, and its lane for one conversation.
+/// A store with an outbox, and its partition for one conversation.
 private struct FilledOutbox {
     let store: any ChatStore
-    let hints = LaneHints()
+    let changes = AppendedPartitions()
     var owner = TestOwner(
         key: ConversationKey(tenant: "acme", id: "room {7}:%"), id: LoopID(incarnation: 1, loop: 0),
         epoch: 0)
 
-    final class LaneHints: Sendable {
-        let lanes = Mutex<[Int]>([])
+    final class AppendedPartitions: Sendable {
+        let partitions = Mutex<[Int]>([])
     }
 
     init(limit: Int = 1000, _ open: (OutboxWriter) throws -> any ChatStore) async throws {
-        let hints = self.hints
+        let changes = self.changes
         self.store = try open(
             OutboxWriter(
                 limit: limit, event: Self.event(of:),
-                appended: { lane in hints.lanes.withLock { $0.append(lane) } }))
+                appended: { partition in changes.partitions.withLock { $0.append(partition) } }))
         self.owner.epoch = await self.store.claim(self.owner.key.shard, by: self.owner.id)
         _ = await self.store.write([self.owner.create()], by: self.owner)
     }
@@ -54,25 +54,28 @@ private struct FilledOutbox {
         return answer
     }
 
-    func lanes() async throws -> [OutboxLane] {
+    func partitions() async throws -> [OutboxPartition] {
         guard
-            case .lanes(let lanes) = try await self.request(.scan(lanes: [self.owner.key.shard]))
+            case .partitions(let partitions) = try await self.request(
+                .scan(partitions: [self.owner.key.shard]))
         else { throw OutboxFailure() }
-        return lanes
+        return partitions
     }
 
-    /// The lane of the conversation; it has contents.
-    func lane() async throws -> Int { try #require(try await self.lanes().first?.lane) }
+    /// The partition of the conversation; it has contents.
+    func partition() async throws -> Int {
+        try #require(try await self.partitions().first?.number)
+    }
 
     func take(
         _ reader: OutboxReader, after: OutboxPosition? = nil, recovers: Bool = false,
         limit: Int = 10
     ) async throws -> [OutboxEntry] {
-        guard let lane = try await self.lanes().first?.lane else { return [] }
+        guard let partition = try await self.partitions().first?.number else { return [] }
         guard
             case .taken(let entries, _) = try await self.request(
                 .take(
-                    lane: lane, reader, after: after, recovers: recovers, limit: limit))
+                    partition: partition, reader, after: after, recovers: recovers, limit: limit))
         else { throw OutboxFailure() }
         return entries
     }
@@ -80,19 +83,20 @@ private struct FilledOutbox {
     func body(_ position: OutboxPosition, _ reader: OutboxReader) async throws -> String? {
         guard
             case .event(let event) = try await self.request(
-                .begin(position, lane: try await self.lane(), reader))
+                .begin(position, partition: try await self.partition(), reader))
         else { throw OutboxFailure() }
         return event.map { String(decoding: $0.body, as: UTF8.self) }
     }
 
     func complete(_ positions: [OutboxPosition], _ reader: OutboxReader) async throws {
-        _ = try await self.request(.complete(positions, lane: try await self.lane(), reader))
+        _ = try await self.request(
+            .complete(positions, partition: try await self.partition(), reader))
     }
 
     func letters() async throws -> [DeadLetter] {
         guard
             case .deadLetters(let letters) = try await self.request(
-                .deadLetters(lanes: [self.owner.key.shard], limit: 100))
+                .deadLetters(partitions: [self.owner.key.shard], limit: 100))
         else { throw OutboxFailure() }
         return letters
     }
@@ -113,7 +117,7 @@ struct OutboxContractTests {
         arguments: StoreUnderTest.available)
     func filling(_ kind: StoreUnderTest) async throws {
         var outbox = try await FilledOutbox { try kind.open(100, outbox: $0) }
-        #expect(try await outbox.lanes() == [])
+        #expect(try await outbox.partitions() == [])
         await outbox.post("eins")
         var stale = outbox.owner
         stale.revision -= 1
@@ -126,8 +130,8 @@ struct OutboxContractTests {
         stale.revision += 5
         batch.append(stale.post("gap"))
         _ = await outbox.store.write(batch, by: outbox.owner)
-        let lane = try await outbox.lane()
-        #expect(outbox.hints.lanes.withLock { $0.contains(lane) })
+        let partition = try await outbox.partition()
+        #expect(outbox.changes.partitions.withLock { $0.contains(partition) })
         let entries = try await outbox.take(one)
         #expect(entries.map(\.id) == ["evt_2", "evt_3"])
         #expect(entries.map(\.type) == ["message.created", "message.created"])
@@ -152,7 +156,7 @@ struct OutboxContractTests {
         #expect(try await outbox.body(all[0], one) == "a")
         #expect(try await outbox.body(all[1], one) == nil)
         try await outbox.complete([all[0], all[2]], one)
-        #expect(try await outbox.lanes() == [])
+        #expect(try await outbox.partitions() == [])
         await outbox.post("d")
         #expect(try await outbox.take(one, after: all.last).map(\.id) == ["evt_5"])
     }
@@ -171,7 +175,7 @@ struct OutboxContractTests {
         try await outbox.complete([ofTwo[0].position], reader("two"))
         #expect(try await outbox.body(ofTwo[1].position, reader("two")) == "b")
         try await outbox.complete([ofTwo[1].position], reader("two"))
-        #expect(try await outbox.lanes() == [])
+        #expect(try await outbox.partitions() == [])
     }
 
     @Test(
@@ -180,13 +184,14 @@ struct OutboxContractTests {
     func deadLetters(_ kind: StoreUnderTest) async throws {
         var outbox = try await FilledOutbox { try kind.open(100, outbox: $0) }
         await outbox.post("a", "b", "c")
-        let lane = try await outbox.lane()
+        let partition = try await outbox.partition()
         let entries = try await outbox.take(reader("one"))
         let ofTwo = try await outbox.take(reader("two"))
         for (entry, reason) in zip(entries, ["HTTP 500", "timeout", "refused"]) {
             let answer = try await outbox.request(
                 .bury(
-                    entry.position, lane: lane, reader("one"), attempts: 7, reason: reason,
+                    entry.position, partition: partition, reader("one"), attempts: 7,
+                    reason: reason,
                     at: TestOwner.time(99)))
             #expect(answer == .done(dropped: 0))
         }
@@ -197,13 +202,15 @@ struct OutboxContractTests {
         #expect(
             letters.allSatisfy {
                 $0.group == "one" && $0.attempts == 7 && $0.diedAt == TestOwner.time(99)
-                    && $0.lane == lane && $0.conversation == outbox.owner.key
+                    && $0.partition == partition && $0.conversation == outbox.owner.key
             })
         #expect(
-            try await outbox.lanes() == [OutboxLane(lane: lane, hasEvents: false, deadCount: 3)])
-        _ = try await outbox.request(.drop([letters[0].position], lane: lane))
+            try await outbox.partitions() == [
+                OutboxPartition(number: partition, hasEvents: false, deadCount: 3)
+            ])
+        _ = try await outbox.request(.drop([letters[0].position], partition: partition))
         _ = try await outbox.request(
-            .retry([letters[2].position], lane: lane, at: TestOwner.time(500)))
+            .retry([letters[2].position], partition: partition, at: TestOwner.time(500)))
         #expect(try await outbox.letters().map(\.id) == ["evt_3"])
         let again = try await outbox.take(reader("one"))
         #expect(again.map(\.id) == ["evt_4"])
@@ -222,11 +229,11 @@ struct OutboxContractTests {
         var dropped = 0
         for number in 0..<limit + 3 {
             await outbox.post("\(number)")
-            let lane = try await outbox.lane()
+            let partition = try await outbox.partition()
             let entry = try #require(try await outbox.take(one).first)
             let answer = try await outbox.request(
                 .bury(
-                    entry.position, lane: lane, one, attempts: 1, reason: "x",
+                    entry.position, partition: partition, one, attempts: 1, reason: "x",
                     at: TestOwner.time(0)))
             if case .done(let count) = answer { dropped += count }
         }
@@ -240,8 +247,8 @@ struct OutboxContractTests {
         let store = try kind.open(100)
         var owner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         #expect(await store.write([owner.post("x")], by: owner) == .stored)
-        let answer = await store.request(.outbox(.scan(lanes: [owner.key.shard])))
-        guard case .outbox(.lanes([])) = answer else {
+        let answer = await store.request(.outbox(.scan(partitions: [owner.key.shard])))
+        guard case .outbox(.partitions([])) = answer else {
             Issue.record("\(answer.text)")
             return
         }
@@ -261,7 +268,7 @@ struct OutboxContractTests {
         let store = try LocalStore.sqlite(path: path, history: 100)
         defer { store.close() }
         let answer = await store.request(
-            .outbox(.take(lane: 0, one, after: nil, recovers: true, limit: 10)))
+            .outbox(.take(partition: 0, one, after: nil, recovers: true, limit: 10)))
         guard case .outbox(.taken(let left, .atEnd)) = answer else {
             Issue.record("\(answer.text)")
             return
@@ -280,15 +287,15 @@ struct OutboxContractTests {
             return store
         }
         await outbox.post("a", "b", "c")
-        let lane = try await outbox.lane()
+        let partition = try await outbox.partition()
         let (first, second) = (reader("one", "n1"), reader("one", "n2"))
         let taken = try await outbox.take(first)
         await outbox.post("d")
         let busy = try await outbox.request(
-            .take(lane: lane, second, after: nil, recovers: true, limit: 10))
+            .take(partition: partition, second, after: nil, recovers: true, limit: 10))
         #expect(busy == .taken([], .busy))
         // The first event's consumer is silent, the second event was touched a moment ago.
-        let key = "\(try #require(redis).name):{s\(lane)}:outbox"
+        let key = "\(try #require(redis).name):{s\(partition)}:outbox"
         func makeIdle(_ entry: OutboxEntry) throws {
             try redis?.redisCLI(
                 "XCLAIM", key, "one", "n1", "0", entry.position.description, "IDLE", "30000",
@@ -312,7 +319,7 @@ struct OutboxContractTests {
         // The first consumer cannot give up what it has lost.
         _ = try await outbox.request(
             .bury(
-                taken[2].position, lane: lane, first, attempts: 1, reason: "x",
+                taken[2].position, partition: partition, first, attempts: 1, reason: "x",
                 at: TestOwner.time(0)))
         #expect(try await outbox.letters() == [])
         #expect(try await outbox.body(taken[2].position, second) == "c")

@@ -67,7 +67,7 @@ struct CauseTests {
         #expect(nodes.status == 3)
         #expect(try nodes.rows("nodes").map { $0["state"] } == ["active", "active", "active"])
         #expect(try nodes.document.number("nodes_answered") == 3)
-        #expect(try nodes.document.bool("redis_answers") == false)
+        #expect(try nodes.document.bool("redis_up") == false)
         let rows = try confab("redis", "--output", "json", at: self.port(2)).rows("redis")
         #expect(rows.count == 3 && rows.allSatisfy { $0["failure"] != nil })
 

@@ -130,7 +130,7 @@ struct ClusterCommandTests {
         )
         let verified = try confab("verify", "lobby", "--output", "json", at: ports[0]).document
         #expect(
-            verified.bool("whole") == true && verified.number("messages") == 2
+            verified.bool("complete") == true && verified.number("messages") == 2
                 && verified.number("owner_head") == 2)
     }
 

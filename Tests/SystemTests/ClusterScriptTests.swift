@@ -138,10 +138,10 @@ struct ClusterScriptTests {
     @Test(
         "reports invalid arguments in one line and exits with 2",
         arguments: [
-            (["0"], "\"0\" is no number of nodes: 1 to 99"),
+            (["0"], "\"0\" is not a number of nodes: 1 to 99"),
             (["3", "4"], "one number is enough; see --help"),
-            (["--port", "http"], "--port: \"http\" is no port"),
-            (["--admin-port", "65535"], "--admin-port: \"65535\" is no port for 3 nodes"),
+            (["--port", "http"], "--port: \"http\" is not a port"),
+            (["--admin-port", "65535"], "--admin-port: \"65535\" is not a port for 3 nodes"),
             (["--folder"], "--folder needs a value; see --help"),
             (["--caddy"], "unknown option --caddy; see --help"),
         ])

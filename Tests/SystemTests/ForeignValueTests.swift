@@ -6,7 +6,7 @@ import Testing
 @Suite("A conversation with foreign values in its Redis keys", .programs, .serialized, .ownThread)
 struct ForeignValueTests {
     private static let damagedError =
-        "what is stored of this conversation is damaged; the service's log names the cause"
+        "the stored data of this conversation is damaged; the service's log names the cause"
 
     private let redis: RedisServer
     private let confab: ConfabServer
@@ -53,7 +53,8 @@ struct ForeignValueTests {
             let closeEvent = try next.connect(user, to: "broken").closeEvent()
             #expect(
                 closeEvent
-                    == .close(code: 1011, reason: "what is stored of this conversation is damaged"))
+                    == .close(code: 1011, reason: "the stored data of this conversation is damaged")
+            )
         }
         let token = try ConfabServer.token(for: "bob")
         let reply = try HTTPReply.get(

@@ -127,7 +127,7 @@ struct LostDatabaseTests {
         try Deadline.wait(for: "verify to name the file") {
             let result = try confab("verify", "lobby", at: server.adminPort)
             #expect(result.status != 0)
-            #expect(!result.output.contains("whole"), "\(result)")
+            #expect(!result.output.contains("complete"), "\(result)")
             return result.errors.contains("The store could not be read: \(path)") ? () : nil
         }
 

@@ -92,7 +92,7 @@ struct MonitoringTests {
         }
         try awaitSample("confab_redis_up", 1)
         try awaitSample("confab_healthy", 1)
-        try awaitSample("confab_view_nodes", 1)
+        try awaitSample("confab_cluster_nodes", 1)
         try awaitSample("confab_shards_moving", 0)
         // Each loop publishes its counters once a second.
         try Deadline.wait(
@@ -127,7 +127,7 @@ struct MonitoringTests {
 
         let other = try ConfabServer(["--store", redis.url, "--node-id", "n2"])
         try other.awaitShardBalance(of: 2)
-        try awaitSample("confab_view_nodes", 2)
+        try awaitSample("confab_cluster_nodes", 2)
         // A node that does not know that the other one accepts clients refuses.
         try Deadline.wait(
             for: "the drain",

@@ -63,7 +63,7 @@ struct OperatorTests {
             for: "six deliveries",
             untilTrue: { try server.metric("confab_messages_delivered_total\(dialect)") == 6 })
         #expect(try server.metric("confab_connections\(dialect)") == 3)
-        #expect(try server.metric("confab_messages_in_total\(dialect)") == 2)
+        #expect(try server.metric("confab_messages_received_total\(dialect)") == 2)
         let text = try server.metrics()
         for name in [
             "process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds",

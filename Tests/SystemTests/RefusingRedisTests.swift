@@ -60,7 +60,7 @@ struct RefusingRedisTests {
             }
             #expect(
                 failed["error"]
-                    == "this could not be stored, because the store takes no writes; "
+                    == "this could not be stored, because the store accepts no writes; "
                     + "try again"
             )
         }

@@ -51,9 +51,9 @@ struct ResumeSystemTests {
     @Test(
         "delivers edits and deletions at every node, also after the owner was killed",
         arguments: TestRun.isLong ? [false, true] : [true])
-    func resumeAtEveryNode(isCluster: Bool) throws {
-        let redis = isCluster ? nil : try RedisServer()
-        let servers = isCluster ? try RedisClusterServers() : nil
+    func resumeAtEveryNode(isRedisCluster: Bool) throws {
+        let redis = isRedisCluster ? nil : try RedisServer()
+        let servers = isRedisCluster ? try RedisClusterServers() : nil
         let url = redis?.url ?? servers!.url()
         let nodes = try ["n1", "n2"].map { try ConfabServer(["--store", url, "--node-id", $0]) }
         try nodes[0].awaitShardBalance(of: 2)

@@ -30,7 +30,7 @@ struct SingleNodeCommandTests {
                 && shards.hasSuffix(",0-4095"), "\(shards)")
         #expect(try confab("conversations", "--limit", "100000", at: port).status == 0)
         #expect(
-            try confab("owner", "lobby", "--output", "json", at: port).document["why"]
+            try confab("owner", "lobby", "--output", "json", at: port).document["reason"]
                 == "solo is the only node")
         #expect(
             try confab("send", "lobby", "two", "--as", "alice", "--yes", at: port).output

@@ -124,7 +124,7 @@ struct SocketIOConformanceTests {
         try client.socket.send(#"451-["message",{"_placeholder":true,"num":0}]"#)
         #expect(
             try client.next()
-                == #"42["error",{"message":"binary events are not taken; send "#
+                == #"42["error",{"message":"binary events are not supported; send "#
                 + #"JSON","event":"message"}]"#
         )
         try client.socket.send(binary: [1, 2, 3])
@@ -132,7 +132,7 @@ struct SocketIOConformanceTests {
             #"452-7["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#)
         #expect(
             try client.next()
-                == #"437[{"ok":false,"error":"binary events are not taken; send JSON"}]"#)
+                == #"437[{"ok":false,"error":"binary events are not supported; send JSON"}]"#)
         try client.socket.send(binary: [1])
         try client.socket.send(binary: [2])
         #expect(try client.isAlive())

@@ -58,7 +58,7 @@ struct ViaRedisTests {
                 && ["shard", "epoch", "head", "revision"].allSatisfy {
                     fromNodes.number($0) == fromRedis.number($0)
                 }
-                && ["owner", "why", "state"].allSatisfy { fromNodes[$0] == fromRedis[$0] }
+                && ["owner", "reason", "state"].allSatisfy { fromNodes[$0] == fromRedis[$0] }
         }
         for node in nodes { node.process.send(SIGKILL) }
         try Deadline.wait(for: "all nodes to be gone") {

@@ -60,7 +60,7 @@ struct WebhookTests {
         }
         #expect(rows.map { $0["url"] } == [origin, "\(origin) (2)"])
         let metrics = try server.metrics()
-        #expect(metrics.contains("confab_webhook_pending{endpoint=\"\(origin) (2)\"}"))
+        #expect(metrics.contains("confab_webhook_events_pending{endpoint=\"\(origin) (2)\"}"))
         let archive = server.folder.file("support.tar.gz")
         #expect(try confab("support", archive, at: server.adminPort).status == 0)
         let content = try run("/bin/sh", ["-c", "tar xzOf '\(archive)'"]).output
@@ -185,7 +185,7 @@ struct WebhookTests {
         #expect(Set(ordered.map(\.id)).count == 1, "only the first event was tried")
         #expect(
             try server.metric(
-                #"confab_webhook_failed_total{endpoint="\#(receiver.origin)"}"#)
+                #"confab_webhook_attempts_failed_total{endpoint="\#(receiver.origin)"}"#)
                 == Double(failures.count))
     }
 
@@ -300,7 +300,7 @@ struct WebhookClusterTests {
         try servers[0].awaitShardBalance(of: 2)
         try self.post(at: servers[0])
         // Both nodes have conversations, and both have tried.
-        let failed = #"confab_webhook_failed_total{endpoint="\#(self.receiver.origin)"}"#
+        let failed = #"confab_webhook_attempts_failed_total{endpoint="\#(self.receiver.origin)"}"#
         for server in servers {
             try Deadline.wait(
                 for: "attempts of both nodes", untilTrue: { (try server.metric(failed) ?? 0) > 0 })

@@ -154,7 +154,7 @@ public final class ConfabServer {
     public func awaitEviction() throws {
         try Deadline.wait(
             for: "the eviction of dead nodes",
-            untilTrue: { try self.metric("confab_view_nodes") == 1 })
+            untilTrue: { try self.metric("confab_cluster_nodes") == 1 })
     }
 
     // MARK: Stopping

@@ -69,7 +69,7 @@ struct DeliveryUnderTest {
                 author: TestOwner.person("ann"), clientMessageID: nil, content: ""))
         let write = self.owners[conversation].write(.message(message))
         self.write(write, by: owner)
-        self.delivery.hint(0)
+        self.delivery.eventsMayHaveArrived(in: 0)
         self.run()
     }
 
@@ -103,40 +103,43 @@ struct DeliveryUnderTest {
 
     private mutating func execute(_ directive: WebhookDelivery.WebhookDirective) {
         switch directive {
-        case .scan(let lanes):
-            guard case .lanes(let found)? = self.answer(.scan(lanes: lanes)) else { return }
-            self.delivery.scanned(lanes, found)
-        case .take(let endpoint, let lane, let after, let recovers):
+        case .scan(let partitions):
+            guard case .partitions(let found)? = self.answer(.scan(partitions: partitions)) else {
+                return
+            }
+            self.delivery.scanned(partitions, found)
+        case .take(let endpoint, let partition, let after, let recovers):
             let answer = self.answer(
                 .take(
-                    lane: lane, self.readers[endpoint], after: after, recovers: recovers, limit: 3))
+                    partition: partition, self.readers[endpoint], after: after, recovers: recovers,
+                    limit: 3))
             guard case .taken(let entries, let progress)? = answer else { return }
             self.delivery.taken(
                 entries, progress, endpoint: endpoint, group: self.readers[endpoint].group,
-                lane: lane, now: self.now)
-        case .begin(let endpoint, let lane, let position, let conversation):
+                partition: partition, now: self.now)
+        case .begin(let endpoint, let partition, let position, let conversation):
             guard
                 case .event(let event)? = self.answer(
-                    .begin(position, lane: lane, self.readers[endpoint]))
+                    .begin(position, partition: partition, self.readers[endpoint]))
             else { return }
             var directives: [WebhookDelivery.WebhookDirective] = []
             self.delivery.begun(
-                .success(event), endpoint: endpoint, lane: lane, position, conversation,
+                .success(event), endpoint: endpoint, partition: partition, position, conversation,
                 now: self.now, into: &directives)
             for directive in directives { self.execute(directive) }
         case .send(let endpoint, let event): self.requests.append((endpoint, event))
-        case .complete(let endpoint, let lane, let positions):
-            _ = self.answer(.complete(positions, lane: lane, self.readers[endpoint]))
+        case .complete(let endpoint, let partition, let positions):
+            _ = self.answer(.complete(positions, partition: partition, self.readers[endpoint]))
             self.delivery.completed(
-                succeeded: true, endpoint: endpoint, lane: lane, now: self.now)
-        case .bury(let endpoint, let lane, let position, let attempts, let reason):
+                succeeded: true, endpoint: endpoint, partition: partition, now: self.now)
+        case .bury(let endpoint, let partition, let position, let attempts, let reason):
             let answer = self.answer(
                 .bury(
-                    position, lane: lane, self.readers[endpoint], attempts: attempts,
+                    position, partition: partition, self.readers[endpoint], attempts: attempts,
                     reason: reason, at: self.now.wall))
             guard case .done(let dropped)? = answer else { return }
             self.delivery.buried(
-                dropped: dropped, endpoint: endpoint, lane: lane, position, now: self.now)
+                dropped: dropped, endpoint: endpoint, partition: partition, position, now: self.now)
         case .logGone(let endpoint): self.gone.append(endpoint)
         }
     }
@@ -154,14 +157,17 @@ struct DeliveryUnderTest {
     }
 
     mutating func letters() -> [DeadLetter] {
-        guard case .deadLetters(let letters)? = self.answer(.deadLetters(lanes: [], limit: 100))
+        guard
+            case .deadLetters(let letters)? = self.answer(.deadLetters(partitions: [], limit: 100))
         else { return [] }
         return letters
     }
 
-    /// The lanes in which the store holds events or dead letters.
-    mutating func lanes() -> [OutboxLane] {
-        guard case .lanes(let lanes)? = self.answer(.scan(lanes: [])) else { return [] }
-        return lanes
+    /// The partitions in which the store holds events or dead letters.
+    mutating func partitions() -> [OutboxPartition] {
+        guard case .partitions(let partitions)? = self.answer(.scan(partitions: [])) else {
+            return []
+        }
+        return partitions
     }
 }

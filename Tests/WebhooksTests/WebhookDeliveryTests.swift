@@ -17,7 +17,7 @@ struct WebhookDeliveryTests {
         for _ in 0..<3 { test.respond(.delivered) }
         #expect(test.delivered == [["c0 1", "c0 2", "c0 3"]])
         #expect(test.requests.isEmpty)
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
     }
 
     @Test("retries a failed event, and delays only its conversation")
@@ -54,10 +54,10 @@ struct WebhookDeliveryTests {
         #expect(test.delivered[1].count == 100)
         #expect(test.delivered[0].isEmpty)
         #expect(test.requests.count == WebhookDelivery.sendingLimit)
-        #expect(test.lanes().first?.hasEvents == true)
+        #expect(test.partitions().first?.hasEvents == true)
         while !test.requests.isEmpty { test.respond(.delivered) }
         #expect(test.delivered[0].count == 100)
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
     }
 
     @Test("gives an event up after 24 hours, and continues with the next")
@@ -81,11 +81,11 @@ struct WebhookDeliveryTests {
         // A dead letter that is tried again goes to its endpoint only.
         test.respond(.delivered)
         _ = test.store.execute(
-            .outbox(.retry(letters.map(\.position), lane: 0, at: test.now.wall)))
+            .outbox(.retry(letters.map(\.position), partition: 0, at: test.now.wall)))
         test.pass(1000)
         #expect(test.requests.map(\.event.id) == ["c0 1"])
         test.respond(.delivered)
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
     }
 
     @Test("sends a retried dead letter only to the endpoint that missed it")
@@ -104,11 +104,11 @@ struct WebhookDeliveryTests {
         let letters = test.letters()
         #expect(letters.map(\.group) == ["group 0"])
         _ = test.store.execute(
-            .outbox(.retry(letters.map(\.position), lane: 0, at: test.now.wall)))
+            .outbox(.retry(letters.map(\.position), partition: 0, at: test.now.wall)))
         test.pass(1000)
         #expect(test.requests.map(\.endpoint) == [0])
         test.respond(.delivered)
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
     }
 
     @Test("gives up the oldest events beyond its limit")
@@ -125,7 +125,7 @@ struct WebhookDeliveryTests {
         #expect(dead.allSatisfy { $0.reason == "more than 5 events waited" })
         #expect(Set(dead.map(\.id)).isDisjoint(with: test.delivered[0]))
         #expect(test.delivered[0].count == 5)
-        #expect(test.lanes().map(\.hasEvents) == [false])
+        #expect(test.partitions().map(\.hasEvents) == [false])
     }
 
     @Test("sends nothing more to an endpoint that is gone")
@@ -143,7 +143,7 @@ struct WebhookDeliveryTests {
         #expect(test.letters().isEmpty)
         test.pass(86_400_000)
         #expect(test.letters().map(\.id) == ["c0 1", "c0 2"])
-        #expect(test.lanes().map(\.hasEvents) == [false])
+        #expect(test.partitions().map(\.hasEvents) == [false])
     }
 
     @Test("sends presence in order with messages, once")
@@ -159,8 +159,8 @@ struct WebhookDeliveryTests {
         #expect(test.delivery.reports(now: test.now.wall)[0].dropped == 1)
     }
 
-    @Test("forgets events of lanes that another node got, and takes them again later")
-    func lanes() {
+    @Test("forgets events of partitions that another node got, and takes them again later")
+    func partitions() {
         var test = DeliveryUnderTest()
         for _ in 0..<3 { test.post() }
         test.delivery.own([5])
@@ -172,11 +172,11 @@ struct WebhookDeliveryTests {
         test.respond(.delivered)
         test.respond(.delivered)
         #expect(test.delivered == [["c0 1", "c0 2", "c0 3"]])
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
     }
 
-    @Test("counts the attempts of an event whose lane moves while it is being sent")
-    func attemptsInForeignLane() {
+    @Test("counts the attempts of an event whose partition moves while it is being sent")
+    func attemptsInForeignPartition() {
         var test = DeliveryUnderTest()
         test.post()
         test.respond(.failed("HTTP 500"))
@@ -190,8 +190,8 @@ struct WebhookDeliveryTests {
         #expect(test.requests.map(\.event.id) == ["c0 1"])
     }
 
-    @Test("keeps presence that waits behind events of a lane that another node got")
-    func unstoredInForeignLane() {
+    @Test("keeps presence that waits behind events of a partition that another node got")
+    func unstoredInForeignPartition() {
         var test = DeliveryUnderTest()
         test.post()
         test.announce()
@@ -205,7 +205,7 @@ struct WebhookDeliveryTests {
         test.pass(1000)
         test.respond(.delivered)
         #expect(test.delivered == [["p", "c0 1"]])
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
         let report = test.delivery.reports(now: test.now.wall)[0]
         #expect(report.pending == 0 && report.dropped == 0)
     }
@@ -225,11 +225,11 @@ struct WebhookDeliveryTests {
                 test.respond(fails ? .failed("x") : .delivered, at: index)
             }
         }
-        for _ in 0..<1000 where !test.lanes().isEmpty || !test.requests.isEmpty {
+        for _ in 0..<1000 where !test.partitions().isEmpty || !test.requests.isEmpty {
             while !test.requests.isEmpty { test.respond(.delivered) }
             test.pass(100_000)
         }
-        #expect(test.lanes().isEmpty)
+        #expect(test.partitions().isEmpty)
         for delivered in test.delivered {
             for owner in test.owners {
                 let own = delivered.filter { $0.string.hasPrefix("\(owner.key.id) ") }

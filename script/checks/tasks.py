@@ -52,7 +52,7 @@ def of_words(words):
         if not places:
             close = names.near(word, [*table.BY_NAME, *index])
             similar = ". Similar: " + ", ".join(close) if close else ""
-            raise Unknown(f'"{word}" is no check, suite or test{similar}')
+            raise Unknown(f'"{word}" is not a check, suite or test{similar}')
         found += [(word, place) for place in sorted(places, key=lambda each: each.selector)]
     return tasks + of_found(found)
 

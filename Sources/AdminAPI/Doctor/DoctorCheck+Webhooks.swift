@@ -15,12 +15,12 @@ extension DoctorCheck {
                     "Correct or remove the URL of --webhook, and restart the node.")
             }
             if let stuck = rows.first(where: {
-                $0["oldest"]?.integerValue ?? 0 > Self.stuckSeconds
+                $0["oldest_age"]?.integerValue ?? 0 > Self.stuckSeconds
             }) {
                 return .warning(
                     """
                     \(stuck["url"]?.stringValue ?? "?") has not accepted an event for \
-                    \((stuck["oldest"]?.integerValue ?? 0) / 60) minutes: \
+                    \((stuck["oldest_age"]?.integerValue ?? 0) / 60) minutes: \
                     \(stuck["last_error"]?.stringValue ?? "one conversation fails").
                     """, "Repair the receiver; `confab webhooks` shows the progress.")
             }

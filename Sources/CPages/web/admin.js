@@ -217,7 +217,7 @@ const show = (next = any) => {
 	const answered = nodes
 		? `${nodes.nodes_answered} of ${count(nodes.nodes_asked, "node")} answered · ` : "";
 	$("#state").textContent = `${isPaused ? "Paused · " : ""}${answered}asked ${
-		escaped(data.asked)} · ${time(receivedAt)}`;
+		escaped(data.answered_by)} · ${time(receivedAt)}`;
 	if (status) showStatus(status);
 	for (const {add, value} of figures) add(value());
 	if (nodes) showNodes(nodes.nodes);

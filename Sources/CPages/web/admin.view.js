@@ -42,8 +42,8 @@ export const shown = (value = any, format = "text", row = any) => {
 	case "percent": return `${decimal(value)} %`;
 	case "deviation": return `${value > 0 ? "+" : ""}${Math.trunc(value)} %`;
 	case "flag": return value ? "yes" : "no";
-	case "state": return value === "gone" && row?.silent != null
-		? `gone ${duration(row.silent)}` : escaped(plain(value));
+	case "state": return value === "gone" && row?.unreachable_for != null
+		? `gone ${duration(row.unreachable_for)}` : escaped(plain(value));
 	default: return escaped(plain(value));
 	}
 };

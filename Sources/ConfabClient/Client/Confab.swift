@@ -43,7 +43,7 @@ public final class Confab: Sendable {
     package let target: ChatTarget
     let token: ConfabToken
     private let setup: Setup
-    private let store: OutboxStore?
+    private let store: PendingMessageStore?
     private let connections: ConfabLoop
     private let cores = Mutex<[String: ConversationCore]>([:])
     /// Distinguishes guests of the same name.
@@ -118,7 +118,9 @@ public final class Confab: Sendable {
         self.setup = setup
         self.token = ConfabToken(
             token, isInURL: url.parameter("token") == token, provider: setup.provider)
-        self.store = try setup.store.map { (path) throws(ConfabError) in try OutboxStore(path) }
+        self.store = try setup.store.map { (path) throws(ConfabError) in
+            try PendingMessageStore(path)
+        }
         let tls = try Self.tlsContext(url, setup.authorities)
         do throws(SocketError) {
             self.loop = try EventLoop.start(name: "confab")

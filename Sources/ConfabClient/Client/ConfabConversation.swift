@@ -79,8 +79,8 @@ public struct ConfabConversation: Sendable, Identifiable {
     private static func item(
         _ text: String, _ replyTo: Int?, _ mentions: MentionedUsers, _ localID: String?,
         _ to: String?
-    ) -> OutboxItem {
-        var item = OutboxItem(
+    ) -> PendingMessage {
+        var item = PendingMessage(
             localID: localID ?? Confab.randomID(byteCount: 16), text: text, to: to,
             since: WallClock.now)
         item.replyTo = replyTo
@@ -176,10 +176,10 @@ public struct ConfabConversation: Sendable, Identifiable {
         return names
     }
 
-    // MARK: MessageOutbox
+    // MARK: Outbox
 
     /// The messages that the server has not acknowledged, in order.
-    public var outbox: [OutboxItem] { self.core.state.withLock { $0.session.outbox.items } }
+    public var outbox: [PendingMessage] { self.core.state.withLock { $0.session.outbox.items } }
 
     /// Sends a refused message again, after those that wait.
     public func retry(_ localID: String) {

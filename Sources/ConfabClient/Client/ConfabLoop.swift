@@ -167,7 +167,7 @@ final class ConfabLoop: EventLoopHandler {
     }
 
     private func store(
-        _ core: ConversationCore, _ change: (OutboxStore) throws(ConfabError) -> Void
+        _ core: ConversationCore, _ change: (PendingMessageStore) throws(ConfabError) -> Void
     ) {
         guard let store = core.store else { return }
         do throws(ConfabError) {

@@ -31,7 +31,7 @@ final class ConversationCore: Sendable {
 
     let id: String
     let url: WebSocketURL
-    let store: OutboxStore?
+    let store: PendingMessageStore?
     let state: Mutex<State>
     /// Notified of each event.
     let condition = TaskCondition()
@@ -42,7 +42,7 @@ final class ConversationCore: Sendable {
     private static let eventLimit = 10_000
 
     init(
-        _ id: String, at url: WebSocketURL, _ session: ChatSession, store: OutboxStore?,
+        _ id: String, at url: WebSocketURL, _ session: ChatSession, store: PendingMessageStore?,
         wake: @escaping @Sendable () -> Void
     ) {
         self.id = id
@@ -122,7 +122,7 @@ final class ConversationCore: Sendable {
     // MARK: Calls
 
     /// Adds a message to the outbox and waits until it is stored.
-    func send(_ item: OutboxItem) async throws(ConfabError) -> ChatMessage {
+    func send(_ item: PendingMessage) async throws(ConfabError) -> ChatMessage {
         let id = self.nextCallID()
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -146,13 +146,13 @@ final class ConversationCore: Sendable {
     }
 
     /// Adds a message to the outbox.
-    func post(_ item: OutboxItem) throws(ConfabError) {
+    func post(_ item: PendingMessage) throws(ConfabError) {
         let failure = self.state.withLock { self.post(item, &$0) }
         self.wake()
         if let failure { throw failure }
     }
 
-    private func post(_ item: OutboxItem, _ state: inout State) -> ConfabError? {
+    private func post(_ item: PendingMessage, _ state: inout State) -> ConfabError? {
         do throws(ConfabError) {
             try state.session.post(item, at: .sinceBoot, into: &state.steps) {
                 (item) throws(ConfabError) in try self.store?.save(item, of: self.id)

@@ -1,6 +1,6 @@
 /// A command to the server, independent of the protocol.
 public enum ClientCommand: Sendable, Equatable {
-    case send(OutboxItem)
+    case send(PendingMessage)
     /// Requests a page of the history.
     case page(PageQuery)
     case edit(Int, String)

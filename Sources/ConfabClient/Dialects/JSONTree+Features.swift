@@ -54,7 +54,7 @@ extension MentionedUsers {
     }
 }
 
-extension OutboxItem {
+extension PendingMessage {
     /// The fields of a send, where the message has them.
     var featureFields: [JSONTree.ObjectMember] {
         var fields: [JSONTree.ObjectMember] = []

@@ -152,7 +152,7 @@ extension ChatSession {
     /// A message with the local id of an item confirms that the item is stored. Other users may
     /// choose the same id.
     private mutating func takeItem(of message: ChatMessage, into steps: inout [ClientStep])
-        -> (ChatMessage, OutboxItem?)
+        -> (ChatMessage, PendingMessage?)
     {
         var message = self.owned(message)
         guard let localID = message.localID, message.isOwn || self.user == nil,

@@ -10,8 +10,8 @@ extension ChatSession {
     ///
     /// - Parameter save: writes a new message to the store.
     mutating func post(
-        _ item: OutboxItem, at now: MonotonicTime, into steps: inout [ClientStep],
-        save: (OutboxItem) throws(ConfabError) -> Void = { (_) throws(ConfabError) in }
+        _ item: PendingMessage, at now: MonotonicTime, into steps: inout [ClientStep],
+        save: (PendingMessage) throws(ConfabError) -> Void = { (_) throws(ConfabError) in }
     ) throws(ConfabError) {
         guard self.connection != .closed else { throw .closed }
         guard !self.isEnded else { throw .ended }

@@ -57,7 +57,7 @@ struct ChatSession {
 
     var user: String? { didSet { self.timeline.user = self.user } }
     var timeline: Timeline
-    var outbox: MessageOutbox
+    var outbox: PendingMessages
     /// Requests whose answers are outstanding, in order.
     var requests: [PendingRequest] = []
     var isEnded = false
@@ -78,14 +78,14 @@ struct ChatSession {
     private static let renewalMargin = Duration.seconds(30)
 
     init(
-        _ settings: Settings, outbox: [OutboxItem] = [], speaking dialect: any ClientDialect,
+        _ settings: Settings, outbox: [PendingMessage] = [], speaking dialect: any ClientDialect,
         using random: any RandomNumberGenerator & Sendable
     ) {
         self.settings = settings
         self.dialect = dialect
         self.user = settings.user
         self.random = random
-        self.outbox = MessageOutbox(outbox)
+        self.outbox = PendingMessages(outbox)
         self.timeline = Timeline(
             after: settings.resumePoint, windowCount: settings.windowCount,
             keptCount: settings.keptCount)

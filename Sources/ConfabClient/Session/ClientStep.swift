@@ -9,7 +9,7 @@ enum ClientStep: Equatable {
     /// The answer to a request.
     case answer(Int, RequestAnswer)
     /// Write the new state of a message of the outbox to the store.
-    case save(OutboxItem)
+    case save(PendingMessage)
     /// The message is stored by the server or discarded: remove it from the store.
     case forget(String)
     /// Request another token: the server rejected the last one, or it expires soon.

@@ -22,7 +22,7 @@ public enum ConversationEvent: Sendable, Equatable {
     /// `user` read messages. Without `user`, the state of the client's own messages changed.
     case receipt(ids: [Int], status: MessageState, user: String?)
     /// A message of the outbox changed its state.
-    case outbox(localID: String, OutboxState)
+    case outbox(localID: String, SendState)
     /// The conversation was ended and can only be read; `by` is nil if the user is not known.
     case ended(by: String?)
     /// The creator or an admin has changed the conversation.
@@ -65,7 +65,7 @@ public struct UserPresence: Sendable, Equatable {
 }
 
 /// The state of a message of the outbox.
-public enum OutboxState: Sendable, Equatable {
+public enum SendState: Sendable, Equatable {
     case sending
     /// The server has stored it.
     case stored(ChatMessage)
@@ -136,7 +136,7 @@ public enum ConfabError: Error, Sendable, Equatable, CustomStringConvertible {
         case .ended: "conversation ended"
         case .notSupported(let request, let dialect):
             "The \(dialect.title) protocol does not support \(request)."
-        case .outboxFull: "outbox: \(MessageOutbox.waitingLimit) messages are waiting already."
+        case .outboxFull: "outbox: \(PendingMessages.waitingLimit) messages are waiting already."
         case .store(let path, let reason): "store: \(path): \(reason)."
         case .cancelled: "The task was cancelled before the server answered."
         case .closed: "The client is closed."

@@ -218,12 +218,12 @@ extension OperatorVerb {
                     ]))
             members.append(
                 .init(
-                    "silent_loops",
+                    "unresponsive_loops",
                     [
                         "type": "integer", "minimum": 0,
                         "description": "Event loops that have not listed all rows in time.",
                     ]))
-            required += ["count", "silent_loops"]
+            required += ["count", "unresponsive_loops"]
         case .record(let all, _, let sections):
             members += columns
             members += sections.map {

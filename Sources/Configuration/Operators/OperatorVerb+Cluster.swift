@@ -108,7 +108,7 @@ extension OperatorVerb {
 
     private static let statusColumns: [OperatorColumn] = [
         .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("REDIS", "redis"),
-        .init("DURABILITY", "answered_is"),
+        .init("DURABILITY", "durability"),
         .init("VIEW", "view", .number),
         .init("NODES", "nodes", .number),
         .init("SHARDS", "shards", .number), .init("SHARDS MOVING", "shards_moving", .number),
@@ -151,8 +151,8 @@ extension OperatorVerb {
 
     /// The keys of a node's row that are no columns.
     private static let otherNodeKeys = [
-        "admin_address", "silent", "redis_silence", "restored", "renumbered", "lost", "health",
-        "reason", "silent_loops",
+        "admin_address", "unreachable_for", "redis_unreachable_for", "restored", "renumbered",
+        "lost", "health", "reason", "unresponsive_loops",
     ]
 
     private static let shardColumns: [OperatorColumn] = [

@@ -82,7 +82,7 @@ extension OperatorVerb {
             display: .record(
                 verificationColumns,
                 sentences: Sentences("faults", whenEmpty: "The stream is complete.")),
-            readsRedis: true, isRepeatable: false, successKey: "whole", mayChange: true,
+            readsRedis: true, isRepeatable: false, successKey: "complete", mayChange: true,
             examples: [
                 .init("confab verify lobby", "exit status 0: no faults"),
                 .init("confab verify --all --rate 5000/s", "all conversations, slowly"),
@@ -113,7 +113,7 @@ extension OperatorVerb {
             ]),
         OperatorVerb(
             "repair", "repair the faults of a conversation", [conversation, tenant],
-            role: .operate, display: .summary, successKey: "whole",
+            role: .operate, display: .summary, successKey: "complete",
             examples: [
                 .init("confab repair lobby --dry-run", "only report what it would do"),
                 .init("confab repair lobby --yes", "without confirmation"),
@@ -153,7 +153,7 @@ extension OperatorVerb {
         .init("LOOP", "loop", .number), .init("EPOCH", "epoch", .number),
         .init("STATE", "state", .state), .init("HEAD", "head", .number),
         .init("REVISION", "revision", .number), .init("VIEW", "view", .number),
-        .init("WHY", "why"),
+        .init("REASON", "reason"),
     ]
 
     /// Also the form of a line of `confab tail`.
@@ -165,7 +165,7 @@ extension OperatorVerb {
         .init("IS DELETED", "is_deleted", .flag, importance: 2),
         .init("REPLY TO", "reply_to", .numberText, importance: 6, isOptional: true),
         .init("REACTIONS", "reactions", .list, importance: 5, isOptional: true),
-        .init("PINNED", "is_pinned", .flag, importance: 4, isOptional: true),
+        .init("IS PINNED", "is_pinned", .flag, importance: 4, isOptional: true),
     ]
 
     /// The table of `confab verify --all`.
@@ -181,7 +181,7 @@ extension OperatorVerb {
 
     private static let verificationColumns: [OperatorColumn] = [
         .init("CONVERSATION", "conversation"), .init("TENANT", "tenant"),
-        .init("WHOLE", "whole", .flag),
+        .init("COMPLETE", "complete", .flag),
         .init("MESSAGES", "messages", .number), .init("OLDEST", "oldest", .number),
         .init("HEAD", "head", .number),
         .init("REVISION", "revision", .number), .init("OWNER", "owner"),

@@ -109,8 +109,8 @@ extension OperatorVerb {
                 """
                 IN and OUT are the bytes that the client has sent and acknowledged, with TLS and \
                 HTTP; a session that polls has none. RTT is the time from the last answered ping \
-                to its pong. IDLE is the time since the client was heard, pongs included. Plain \
-                HTTP requests have no row.
+                to its pong. IDLE is the time since the client last sent anything, pongs \
+                included. Plain HTTP requests have no row.
                 """, largeListNote,
             ]),
         OperatorVerb(
@@ -277,14 +277,14 @@ extension OperatorVerb {
     ]
 
     private static let settingColumns: [OperatorColumn] = [
-        .init("NAME", "name"), .init("VALUE", "value"), .init("FROM", "from"),
+        .init("NAME", "name"), .init("VALUE", "value"), .init("SOURCE", "source"),
     ]
 
     private static let nodeSections = [
         Section(
             "LOOPS", "loops",
             [
-                .init("LOOP", "loop", .number), .init("ANSWERS", "answers", .flag),
+                .init("LOOP", "loop", .number), .init("ANSWERED", "answered", .flag),
                 .init("REDIS", "redis", importance: 9),
                 .init("CONNECTIONS", "connections", .number, importance: 8),
                 .init("USERS", "users", .number, importance: 2),

@@ -21,11 +21,11 @@ extension OperatorVerb {
                 [
                     .init("NODE", "node"), .init("URL", "url"), .init("STATE", "state", .state),
                     .init("PENDING", "pending", .number, isSummed: true),
-                    .init("OLDEST", "oldest", .seconds, importance: 3),
+                    .init("OLDEST AGE", "oldest_age", .seconds, importance: 3),
                     .init("IN FLIGHT", "in_flight", .number, importance: 1, isSummed: true),
                     .init("DELIVERED", "delivered", .number, importance: 2, isSummed: true),
                     .init("FAILED", "failed", .number, importance: 2, isSummed: true),
-                    .init("DEAD", "dead", .number, importance: 3, isSummed: true),
+                    .init("DEAD LETTERS", "dead_letters", .number, importance: 3, isSummed: true),
                     .init("LAST ERROR", "last_error", importance: 1),
                 ]), mayChange: true,
             examples: [
@@ -36,8 +36,9 @@ extension OperatorVerb {
             notes: [
                 """
                 Every node sends the events of its own conversations. STATE is ok, failing, or \
-                gone after an answer 410. DELIVERED, FAILED and DEAD count since the start of the \
-                node; FAILED counts attempts. The dead letters are those of the cluster.
+                gone after an answer 410. DELIVERED, FAILED and DEAD LETTERS count since the start \
+                of the node; FAILED counts attempts. --dead lists the dead letters of the \
+                cluster.
                 """
             ]),
         OperatorVerb(
@@ -50,7 +51,8 @@ extension OperatorVerb {
                     .init("TENANT", "tenant", importance: 1),
                     .init("CONVERSATION", "conversation"), .init("URL", "url", importance: 2),
                     .init("ATTEMPTS", "attempts", .number, importance: 3),
-                    .init("GIVEN UP", "given_up"), .init("LAST ERROR", "last_error", importance: 2),
+                    .init("DEAD SINCE", "dead_since"),
+                    .init("LAST ERROR", "last_error", importance: 2),
                 ]),
             isCommand: false, examples: []),
         OperatorVerb(

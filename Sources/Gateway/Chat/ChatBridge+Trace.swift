@@ -78,24 +78,24 @@ extension ChatBridge {
         }
     }
 
-    func tracedSightings(_ query: SightingQuery) -> [TracedSighting] {
+    func tracedMessages(_ query: UserTraceQuery) -> [TracedUserMessage] {
         let numbers = self.users.numbers(
             lookingLike: query.user, in: ByteString(query.tenant))
         let keys = self.subscriptions(of: numbers)
-        let sightings = self.chat.traceSightings(
+        let messages = self.chat.traceMessages(
             of: [query.user] + numbers.map(self.users.user), subscribedTo: Set(keys.keys),
             since: MonotonicTime.exact.nanoseconds - query.past.wholeNanoseconds,
             limit: query.limit)
         let offset = Self.wallOffset
-        return sightings.compactMap { sighting in
+        return messages.compactMap { message in
             let key =
-                keys[sighting.conversation]
-                ?? self.chat.conversation(withHash: sighting.conversation)
+                keys[message.conversation]
+                ?? self.chat.conversation(withHash: message.conversation)
             // Users of different tenants may have the same id.
             guard key == nil || key?.tenant.string == query.tenant else { return nil }
-            return TracedSighting(
-                conversation: key, message: sighting.sequence == 0 ? nil : sighting.sequence,
-                isAuthor: sighting.request != 0, at: (sighting.at + offset) / 1000)
+            return TracedUserMessage(
+                conversation: key, message: message.sequence == 0 ? nil : message.sequence,
+                isAuthor: message.request != 0, at: (message.at + offset) / 1000)
         }
     }
 

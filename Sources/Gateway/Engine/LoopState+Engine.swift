@@ -83,7 +83,7 @@ extension LoopState {
     // MARK: Sessions
 
     /// Tells whether a node is in the cluster's view.
-    var membership: (UInt64) -> Bool {
+    var isNodeInView: (UInt64) -> Bool {
         guard self.context.relay != nil else { return { _ in false } }
         let view = self.bridge.chat.view
         return { view.node($0) != nil }
@@ -119,7 +119,7 @@ extension LoopState {
     mutating func retryEngineRequests() {
         guard let engineIO = self.engineIO, engineIO.server.needsRetry else { return }
         let now = self.context.now.monotonic
-        let isMember = self.membership
+        let isMember = self.isNodeInView
         self.updateEngine { $0.retry(at: now, isMember: isMember, into: &$1) }
     }
 

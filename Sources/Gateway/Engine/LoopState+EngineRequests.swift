@@ -150,7 +150,7 @@ extension LoopState {
         guard let engineIO = self.engineIO else { return }
         connection.deadline = 0
         var directives = EngineDirectives()
-        event(&engineIO.server, self.context.now.monotonic, self.membership, &directives)
+        event(&engineIO.server, self.context.now.monotonic, self.isNodeInView, &directives)
         if case .moveRequest(_, let loop)? = directives.list.first {
             offset = end
             return self.moveRequest(connection, to: loop, Array(request))

@@ -53,7 +53,7 @@ extension LoopState {
         guard let owner = self.pool[session] else { return self.pool.drop(connection) }
         self.pool.writeTurn(connection.slot)
         guard connection.isConnected else { return }
-        // Frames that waited for a poll come before those that waited for the outbox.
+        // Frames that waited for a poll come before those that waited for the queue.
         connection.backlog.append(contentsOf: owner.backlog)
         owner.backlog = connection.backlog
         let handoff = SocketHandoff(
@@ -119,7 +119,7 @@ extension LoopState {
             // The feeds count these as delivered, although the connection has not got them yet.
             !self.bridge.chat.hasDeliveries
         else { return }
-        // Moves everything that the feeds have delivered into the outbox or the backlog.
+        // Moves everything that the feeds have delivered into the queue or the backlog.
         self.pool.writeTurn(connection.slot)
         guard connection.isConnected, let session = webSocket.session else { return }
         let now = self.context.now.monotonic

@@ -111,8 +111,9 @@ extension HTTPServer {
         self.context.settings.isLoopback && self.clientAddress(connection).ip.isLoopback
     }
 
-    /// The client's address, as trusted proxies report it: each, from the last one on, reports the
-    /// address that connected to it. Nil without such a proxy.
+    /// The client's address, as trusted proxies report it. Each proxy appends the address of its
+    /// peer to `X-Forwarded-For`, so the list is read from its end, up to the first address that is
+    /// not a trusted proxy. Nil if the connection's peer is none.
     func forwardedAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress? {
         var address = connection.peer
         guard self.isTrusted(address.ip),

@@ -15,36 +15,40 @@ extension MetricFamily {
     static let httpResponses = MetricFamily(
         "confab_http_responses_total", .counter,
         help: "HTTP responses sent, upgrades included, by status code.")
-    static let messagesIn = MetricFamily(
-        "confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
+    static let messagesReceived = MetricFamily(
+        "confab_messages_received_total", .counter,
+        help: "WebSocket messages received from clients.")
     static let messagesStored = MetricFamily(
         "confab_messages_stored_total", .counter,
         help: "Messages that clients sent and that are stored.")
     static let messagesDelivered = MetricFamily(
         "confab_messages_delivered_total", .counter,
         help: "Chat messages delivered to connections, counted for each connection.")
-    static let bytesIn = MetricFamily(
+    static let receivedBytes = MetricFamily(
         "confab_received_bytes_total", .counter, help: "Bytes read from connections.")
-    static let bytesOut = MetricFamily(
+    static let sentBytes = MetricFamily(
         "confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
-    static let dropped = MetricFamily(
-        "confab_dropped_total", .counter,
+    static let messagesDropped = MetricFamily(
+        "confab_messages_dropped_total", .counter,
         help: "Events, messages and envelopes that were dropped, by reason.")
-    static let closes = MetricFamily(
-        "confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
-    static let restored = MetricFamily(
-        "confab_restored_total", .counter,
-        help: "Changes that the store had lost: rewritten in place, moved to new numbers, or lost."
+    static let connectionsClosed = MetricFamily(
+        "confab_connections_closed_total", .counter,
+        help: "Connections closed by the server, by close code.")
+    static let storeLostChanges = MetricFamily(
+        "confab_store_lost_changes_total", .counter,
+        help: "Stored changes that the store lost, by outcome: restored, renumbered or lost."
     )
     static let conversationsOwned = MetricFamily(
         "confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
     static let conversationsSubscribed = MetricFamily(
-        "confab_conversations_heard", .gauge,
+        "confab_conversations_subscribed", .gauge,
         help: "Conversations with subscribers, counted for each loop.")
-    static let requestsWaiting = MetricFamily(
-        "confab_requests_waiting", .gauge, help: "Requests to owners without an answer.")
-    static let answersPending = MetricFamily(
-        "confab_answers_awaited", .gauge, help: "Answers and pages for which connections wait.")
+    static let ownerRequestsPending = MetricFamily(
+        "confab_owner_requests_pending", .gauge, help: "Requests to owners that have no answer yet."
+    )
+    static let clientRequestsPending = MetricFamily(
+        "confab_client_requests_pending", .gauge,
+        help: "Requests of clients that have no answer yet.")
     static let users = MetricFamily(
         "confab_users", .gauge, help: "Users with a connection, counted for each loop.")
     static let turnSeconds = MetricFamily(

@@ -49,7 +49,8 @@ struct LoopStatistics {
             snapshot.add(
                 context.counters.connections[index], to: .connections, labels: ["dialect": name])
             snapshot.add(
-                context.counters.messagesIn[index], to: .messagesIn, labels: ["dialect": name])
+                context.counters.messagesIn[index], to: .messagesReceived, labels: ["dialect": name]
+            )
             snapshot.add(
                 context.counters.stored[index], to: .messagesStored, labels: ["dialect": name])
             snapshot.add(
@@ -67,26 +68,31 @@ struct LoopStatistics {
             snapshot.add(count, to: .httpResponses, labels: ["code": String(code)])
         }
         snapshot.add(context.counters.httpRequests, to: .httpRequests)
-        snapshot.add(context.counters.bytesIn, to: .bytesIn)
-        snapshot.add(context.counters.bytesOut, to: .bytesOut)
+        snapshot.add(context.counters.bytesIn, to: .receivedBytes)
+        snapshot.add(context.counters.bytesOut, to: .sentBytes)
         snapshot.add(
-            context.counters.droppedEphemeral, to: .dropped, labels: ["reason": "slow_reader"])
-        snapshot.add(context.counters.rateLimited, to: .dropped, labels: ["reason": "rate_limited"])
+            context.counters.droppedEphemeral, to: .messagesDropped,
+            labels: ["reason": "slow_reader"])
         snapshot.add(
-            context.counters.lostEnvelopes, to: .dropped, labels: ["reason": "mailbox_full"])
+            context.counters.rateLimited, to: .messagesDropped, labels: ["reason": "rate_limited"])
+        snapshot.add(
+            context.counters.lostEnvelopes, to: .messagesDropped, labels: ["reason": "mailbox_full"]
+        )
         for (code, count) in context.counters.closes {
-            snapshot.add(count, to: .closes, labels: ["code": String(code)])
+            snapshot.add(count, to: .connectionsClosed, labels: ["code": String(code)])
         }
         let restored = bridge.chat.recoveryCounts
-        snapshot.add(UInt64(restored.inPlace), to: .restored, labels: ["how": "in_place"])
-        snapshot.add(UInt64(restored.moved), to: .restored, labels: ["how": "moved"])
-        snapshot.add(UInt64(restored.lost), to: .restored, labels: ["how": "lost"])
+        snapshot.add(
+            UInt64(restored.inPlace), to: .storeLostChanges, labels: ["outcome": "restored"])
+        snapshot.add(
+            UInt64(restored.moved), to: .storeLostChanges, labels: ["outcome": "renumbered"])
+        snapshot.add(UInt64(restored.lost), to: .storeLostChanges, labels: ["outcome": "lost"])
         context.logRestored(restored)
         let counts = bridge.chat.counts
         snapshot.add(counts.owned, to: .conversationsOwned)
         snapshot.add(counts.subscribed, to: .conversationsSubscribed)
-        snapshot.add(counts.pending, to: .requestsWaiting)
-        snapshot.add(bridge.requestContexts.count, to: .answersPending)
+        snapshot.add(counts.pending, to: .ownerRequestsPending)
+        snapshot.add(bridge.requestContexts.count, to: .clientRequestsPending)
         snapshot.add(bridge.users.count, to: .users)
         let turn = context.loop.resetTurnStatistics().longestNanoseconds
         context.counters.turnTimes.record(.nanoseconds(turn))

@@ -13,7 +13,7 @@ public struct TracedStep: Sendable {
 }
 
 /// A message that a user sent through one loop of this node, or received on it.
-public struct TracedSighting: Sendable {
+public struct TracedUserMessage: Sendable {
     /// Nil if the conversation is not in the loop's memory any more.
     public let conversation: ConversationKey?
     /// Nil while the message has no number.
@@ -38,17 +38,17 @@ extension Gateway {
     /// - Parameters:
     ///   - past: how far back to look.
     ///   - limit: the maximum number for each loop; the newest are returned.
-    public func traceSightings(
+    public func traceMessages(
         of user: UserID, in tenant: String, past: Duration, limit: Int, within time: Duration
-    ) async -> [TracedSighting] {
-        let query = SightingQuery(user: user, tenant: tenant, past: past, limit: limit)
-        return await self.requestAll(within: time) { reply in .traceSightings(query) { reply($0) } }
+    ) async -> [TracedUserMessage] {
+        let query = UserTraceQuery(user: user, tenant: tenant, past: past, limit: limit)
+        return await self.requestAll(within: time) { reply in .traceMessages(query) { reply($0) } }
             .flatMap(\.self)
     }
 }
 
 /// Selects the messages from and to a user.
-struct SightingQuery: Sendable {
+struct UserTraceQuery: Sendable {
     let user: UserID
     let tenant: String
     let past: Duration

@@ -60,7 +60,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     private static func methodNotAllowed(list allowed: [String]) -> HTTPError {
         let list = allowed.joined(separator: ", ")
         return HTTPError(
-            .methodNotAllowed, "This path takes \(list) only.", fields: [HTTPField("Allow", list)])
+            .methodNotAllowed, "Allowed methods of this path: \(list).",
+            fields: [HTTPField("Allow", list)])
     }
 
     public static func contentTooLarge(limit: Int) -> HTTPError {

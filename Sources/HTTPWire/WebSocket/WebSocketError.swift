@@ -38,7 +38,7 @@ public enum WebSocketError: Error, Sendable, Hashable, CustomStringConvertible {
         case .badLength: "The length of a frame is not written in its shortest form."
         case .unexpectedContinuation: "A continuation frame has no message to continue."
         case .interleavedMessage: "A message begins before the one before has ended."
-        case .badClosePayload: "A close frame's payload of one byte is no close code."
+        case .badClosePayload: "A close frame's payload has one byte, but a close code has two."
         case .badCloseCode(let code): "The close code \(code) must not be sent."
         case .badText: "A text message is not UTF-8."
         case .badCloseReason: "The reason in a close frame is not UTF-8."

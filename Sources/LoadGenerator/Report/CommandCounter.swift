@@ -46,7 +46,8 @@ final class CommandCounter {
         }
     }
 
-    /// The end of a sentence whose subject is the server, without its period.
+    /// What went wrong, as the rest of a sentence that begins with the server's address. It has no
+    /// period.
     private static func problem(_ failure: BlockingRedisClient.CallFailure) -> String {
         switch failure {
         case .unanswered(_, .socket(.refused, _)?): "cannot be reached: Connection refused"

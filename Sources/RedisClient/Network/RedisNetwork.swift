@@ -11,7 +11,7 @@ internal import EventLoop
 enum RedisNetwork: Sendable {
     case standalone(LoopBound<SingleServer>)
     case sentinel(LoopBound<SentinelNetwork>)
-    case cluster(LoopBound<ClusterNetwork>)
+    case cluster(LoopBound<RedisClusterNetwork>)
 
     init(
         _ settings: RedisSettings, scripts: [RedisScript] = [],
@@ -28,13 +28,13 @@ enum RedisNetwork: Sendable {
             case .standalone: .standalone(LoopBound(SingleServer(links()), on: loop))
             case .sentinel(let master):
                 .sentinel(LoopBound(SentinelNetwork(links(), master: master), on: loop))
-            case .cluster: .cluster(LoopBound(ClusterNetwork(links()), on: loop))
+            case .cluster: .cluster(LoopBound(RedisClusterNetwork(links()), on: loop))
             }
     }
 
     // MARK: State
 
-    var isCluster: Bool { if case .cluster = self { true } else { false } }
+    var isRedisCluster: Bool { if case .cluster = self { true } else { false } }
 
     /// The known endpoints of the servers that execute commands.
     var endpoints: [RedisEndpoint] {

@@ -30,7 +30,7 @@ struct Pipeline {
         var isFromUser: Bool { self.kind == .user || self.kind == .wait }
     }
 
-    private let isClusterNode: Bool
+    private let isRedisClusterNode: Bool
     private let commandLimit: Int
     private let unsentByteLimit: Int
     private var sendBuffer: SendBuffer
@@ -45,13 +45,13 @@ struct Pipeline {
     /// Commands written up to this time have waited too long for a connection.
     private var expiredBefore = MonotonicTime(nanoseconds: .min)
 
-    /// - Parameter isClusterNode: commands may be redirected, so sent bytes are lost until the
+    /// - Parameter isRedisClusterNode: commands may be redirected, so sent bytes are lost until the
     ///   reply.
-    init(isClusterNode: Bool, _ settings: RedisSettings) {
-        self.isClusterNode = isClusterNode
+    init(isRedisClusterNode: Bool, _ settings: RedisSettings) {
+        self.isRedisClusterNode = isRedisClusterNode
         self.commandLimit = settings.commandLimit
         self.unsentByteLimit = settings.unsentByteLimit
-        self.sendBuffer = SendBuffer(retainsSent: isClusterNode)
+        self.sendBuffer = SendBuffer(retainsSent: isRedisClusterNode)
     }
 
     var count: Int { self.commands.count }
@@ -77,7 +77,8 @@ struct Pipeline {
             throw .queueFull
         }
         let end = self.sendBuffer.end
-        let isWait = self.isClusterNode && QueuedCommand.isWait(self.sendBuffer.bytes(start..<end))
+        let isWait =
+            self.isRedisClusterNode && QueuedCommand.isWait(self.sendBuffer.bytes(start..<end))
         self.commands.append(
             Command(tag: tag, end: end, writtenAt: now, kind: isWait ? .wait : .user, slot: slot))
     }
@@ -147,7 +148,7 @@ struct Pipeline {
     /// Releases the bytes of a dequeued command.
     @inline(__always)
     mutating func free(_ command: Command) {
-        if self.isClusterNode { self.sendBuffer.free(to: command.end) }
+        if self.isRedisClusterNode { self.sendBuffer.free(to: command.end) }
     }
 
     /// Extracts a command that was not executed, and the WAITs directly behind it.

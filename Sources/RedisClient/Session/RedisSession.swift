@@ -51,7 +51,7 @@ struct RedisSession {
         self.mode = mode
         self.serverRole = role
         self.serverName = settings.url.description
-        self.pipeline = Pipeline(isClusterNode: role == .clusterNode, settings)
+        self.pipeline = Pipeline(isRedisClusterNode: role == .clusterNode, settings)
         self.reader = RedisReplyReader(byteLimit: settings.replyByteLimit)
         self.state = .disconnected(retryAt: MonotonicTime(nanoseconds: .min))
         self.backoff = ReconnectBackoff(

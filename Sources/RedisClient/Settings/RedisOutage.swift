@@ -30,7 +30,7 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     /// No sentinel is reachable and no master is known; with the reason for one sentinel.
     case noSentinel(reason: String)
     /// No cluster node can be queried for the slots; with the reason for one node.
-    case noClusterNode(reason: String)
+    case noRedisClusterNode(reason: String)
 
     /// The description; nil if it says only that the server does not answer.
     public var cause: String? {
@@ -78,7 +78,7 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
         case .masterChanged(let server): "The sentinels name another master: \(server)."
         case .unknownMaster(let name): "The sentinels do not know a master named \"\(name)\"."
         case .noSentinel(let reason): "No sentinel can be queried for the master: \(reason)"
-        case .noClusterNode(let reason):
+        case .noRedisClusterNode(let reason):
             "No node of the Redis Cluster can be queried for the slots: \(reason)"
         }
     }

@@ -72,7 +72,7 @@ struct HTTPResponseTests {
         let read = try Self.read(buffer.bytes)
         #expect(read.head.status == .methodNotAllowed && !read.head.keepsAlive)
         #expect(read.head.fields.text("allow", in: buffer.bytes.span.bytes) == "GET, HEAD")
-        #expect(read.body == #"{"error":"This path takes GET, HEAD only."}"#)
+        #expect(read.body == #"{"error":"Allowed methods of this path: GET, HEAD."}"#)
         buffer.removeAll()
         buffer.append(httpError: .badRequest("a \"b\" \\ \u{1}"), answering)
         #expect(try Self.read(buffer.bytes).body == #"{"error":"a \"b\" \\  "}"#)

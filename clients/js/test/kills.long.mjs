@@ -9,7 +9,7 @@ import { binary, makeToken, open, Server, sleep, test, until } from "./support.m
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
 
-/** Two clients that send numbered messages, each in two lanes, until `finish` checks the result. */
+/** Two clients send numbered messages, each in two series, until `finish` checks the result. */
 function startClients(t, url, tokens, pause) {
   const rooms = tokens.map((token) => open(t, url, { token }, { limit: 100_000, after: 0 }));
   const acknowledged = new Map(), delivered = rooms.map(() => []);
@@ -17,9 +17,9 @@ function startClients(t, url, tokens, pause) {
   for (const [index, room] of rooms.entries()) {
     room.on("message", (message) => delivered[index].push(message.id));
   }
-  const lanes = rooms.flatMap((room, index) => [0, 1].map(async (lane) => {
+  const series = rooms.flatMap((room, index) => [0, 1].map(async (sequence) => {
     for (let n = 0; isRunning; n++) {
-      const text = `${index}-${lane}-${n}`, { id } = await room.send(text);
+      const text = `${index}-${sequence}-${n}`, { id } = await room.send(text);
       acknowledged.set(text, id);
       await sleep(pause);
     }
@@ -30,7 +30,7 @@ function startClients(t, url, tokens, pause) {
   };
   const finish = async () => {
     isRunning = false;
-    await Promise.all(lanes);
+    await Promise.all(series);
     await until("equal lists", () => rooms[0].messages.length === rooms[1].messages.length
       && rooms.every((room) => room.state === "online" && room.outbox.length === 0), 60_000);
     check(t, rooms, acknowledged, delivered);
@@ -47,10 +47,10 @@ function check(t, rooms, acknowledged, delivered) {
   const found = new Map(lists[0].map(([id, , text]) => [text, id]));
   assert.equal(found.size, ids.length, "no text twice");
   for (const [text, id] of acknowledged) assert.equal(found.get(text), id, text);
-  for (const lane of ["0-0", "0-1", "1-0", "1-1"]) {
-    const order = lists[0].map((row) => row[2]).filter((text) => text.startsWith(`${lane}-`))
+  for (const sequence of ["0-0", "0-1", "1-0", "1-1"]) {
+    const order = lists[0].map((row) => row[2]).filter((text) => text.startsWith(`${sequence}-`))
       .map((text) => Number(text.split("-")[2]));
-    assert.deepEqual(order, order.map((_, index) => index), `the order of ${lane}`);
+    assert.deepEqual(order, order.map((_, index) => index), `the order of ${sequence}`);
   }
   t.diagnostic(`${ids.length} messages, ${acknowledged.size} acknowledged`);
 }

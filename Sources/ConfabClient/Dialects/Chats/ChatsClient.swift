@@ -15,7 +15,7 @@ struct ChatsClient: ClientDialect {
     private var pendingRequests: [MessagesRequest] = []
     /// The unanswered line and its sender. An anonymous user without a name has another id on every
     /// connection.
-    private var lineInFlight: (line: OutboxItem, sender: String?)?
+    private var lineInFlight: (line: PendingMessage, sender: String?)?
 
     private enum MessagesRequest {
         case join(PartialPage)

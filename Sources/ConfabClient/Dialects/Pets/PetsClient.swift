@@ -14,7 +14,7 @@ struct PetsClient: ClientDialect {
     /// The missed messages received so far.
     private var missed: [ChatMessage] = []
     /// The unanswered line and its sender.
-    private var lineInFlight: (line: OutboxItem, sender: String?)?
+    private var lineInFlight: (line: PendingMessage, sender: String?)?
 
     private enum HistoryRequest {
         case join(isFirst: Bool)

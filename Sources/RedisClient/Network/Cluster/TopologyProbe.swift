@@ -77,7 +77,7 @@ struct TopologyProbe {
     {
         let directive = self.move(map: map, now: now)
         if self.endpointIndex == 0, map.isEmpty {
-            self.outage = .noClusterNode(reason: outage.description)
+            self.outage = .noRedisClusterNode(reason: outage.description)
         }
         return directive
     }

@@ -6,8 +6,8 @@ import RedisClient
 import Telemetry
 
 /// Proposals of views, and the records of the nodes in a view.
-extension MembershipShell {
-    func propose(_ proposal: Membership.Proposal) {
+extension ClusterMembershipShell {
+    func propose(_ proposal: ClusterMembership.Proposal) {
         let text = proposal.view?.text ?? ""
         let hash = HeartbeatExchange.hash(text)
         let isSent = self.state.with { state in
@@ -144,7 +144,7 @@ extension MembershipShell {
     }
 
     /// Logs the change of the view that this node has made.
-    private func log(proposal: Membership.Proposal) {
+    private func log(proposal: ClusterMembership.Proposal) {
         let fields: LogFields = [
             "node": .text(self.state.with { $0.name(of: proposal.incarnation) }),
             "incarnation": .text(ClusterRedisKeys.text(proposal.incarnation)),
@@ -169,7 +169,7 @@ extension MembershipShell {
     }
 }
 
-extension MembershipShell.State {
+extension ClusterMembershipShell.State {
     /// The node's name for operators, or its incarnation while the name is unknown.
     fileprivate func name(of node: UInt64) -> String {
         if node == self.membership.localNode.incarnation { return self.record.name }
@@ -177,7 +177,7 @@ extension MembershipShell.State {
     }
 }
 
-extension Membership.Proposal {
+extension ClusterMembership.Proposal {
     /// The detail of the event that this proposal becomes; empty if it becomes none.
     ///
     /// - Parameter name: returns a node's name for operators; nil if it is unknown.

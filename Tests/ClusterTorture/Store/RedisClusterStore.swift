@@ -1,7 +1,7 @@
 import TestKit
 
 /// Three masters of a Redis Cluster, with a replica each.
-final class ClusterStore: TortureStore {
+final class RedisClusterStore: TortureStore {
     private static let timeout = Duration.seconds(60)
     /// The time after which a master without contact is replaced.
     private static let failureTimeout = Duration.seconds(1)

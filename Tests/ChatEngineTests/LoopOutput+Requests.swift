@@ -2,7 +2,7 @@ import ChatModel
 
 @testable import ChatEngine
 
-extension Outbox {
+extension LoopOutput {
     /// Returns the requests in a new array, because tests need not reuse arrays.
     mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
         var requests: [(request: StoreRequest, ticket: StoreTicket)] = []

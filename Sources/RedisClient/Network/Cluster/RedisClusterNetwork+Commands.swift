@@ -3,7 +3,7 @@ internal import EventLoop
 
 /// Commands: to the master of their slot, to the server that a redirection names, or into the
 /// queue.
-extension ClusterNetwork {
+extension RedisClusterNetwork {
     /// The index of the server for the slot's commands; nil while no server owns the slot.
     ///
     /// Inlined, because a call would copy the whole value for every command.
@@ -14,7 +14,7 @@ extension ClusterNetwork {
     }
 
     /// The first server with a connection, or else the first one.
-    private static func firstReady(_ indexes: [Int?], of servers: [ClusterServer]) -> Int? {
+    private static func firstReady(_ indexes: [Int?], of servers: [RedisClusterServer]) -> Int? {
         var best: Int?
         for case .some(let server) in indexes {
             if servers[server].link.session.isReady { return server }

@@ -2,7 +2,7 @@ public import Bytes
 import EventLoop
 
 /// A message that is not known to be stored.
-public struct OutboxItem: Sendable, Equatable {
+public struct PendingMessage: Sendable, Equatable {
     /// The idempotency key: the server stores a message that is sent again only once.
     public let localID: String
     public let text: String
@@ -30,8 +30,8 @@ public struct OutboxItem: Sendable, Equatable {
 ///
 /// Only one is in flight at a time: a server that accepts some of several messages and refuses
 /// others for their rate would change their order.
-struct MessageOutbox {
-    private(set) var items: [OutboxItem] = []
+struct PendingMessages {
+    private(set) var items: [PendingMessage] = []
     private var inFlight: (localID: String, sentAt: MonotonicTime)?
     private var readyAt = MonotonicTime(nanoseconds: .min)
 
@@ -39,7 +39,7 @@ struct MessageOutbox {
     /// The oldest refused messages are discarded.
     static let failedLimit = 100
 
-    init(_ items: [OutboxItem] = []) {
+    init(_ items: [PendingMessage] = []) {
         self.items = items
     }
 
@@ -47,18 +47,18 @@ struct MessageOutbox {
     var waitingCount: Int { self.items.count { $0.error == nil } }
     var isFull: Bool { self.waitingCount >= Self.waitingLimit }
     /// The next message to store; it may be in flight.
-    var first: OutboxItem? { self.items.first { $0.error == nil } }
+    var first: PendingMessage? { self.items.first { $0.error == nil } }
 
-    func item(_ localID: String) -> OutboxItem? { self.items.first { $0.localID == localID } }
+    func item(_ localID: String) -> PendingMessage? { self.items.first { $0.localID == localID } }
 
     func isInFlight(_ localID: String) -> Bool { self.inFlight?.localID == localID }
 
-    mutating func add(_ item: OutboxItem) { self.items.append(item) }
+    mutating func add(_ item: PendingMessage) { self.items.append(item) }
 
     /// Returns the message to send next, and marks it as in flight.
     ///
     /// - Parameter mayRepeat: whether a message may be sent that was sent before.
-    mutating func beginSendingNext(at now: MonotonicTime, mayRepeat: Bool) -> OutboxItem? {
+    mutating func beginSendingNext(at now: MonotonicTime, mayRepeat: Bool) -> PendingMessage? {
         guard self.inFlight == nil, now >= self.readyAt,
             let index = self.items.firstIndex(where: { $0.error == nil }),
             mayRepeat || self.items[index].tries == 0
@@ -75,7 +75,7 @@ struct MessageOutbox {
     }
 
     /// Removes a message that is stored or discarded. Returns nil if it is not here.
-    mutating func remove(_ localID: String) -> OutboxItem? {
+    mutating func remove(_ localID: String) -> PendingMessage? {
         guard let index = self.items.firstIndex(where: { $0.localID == localID }) else {
             return nil
         }
@@ -91,7 +91,7 @@ struct MessageOutbox {
     }
 
     /// Puts a refused message behind those that wait. Returns nil if it was not refused.
-    mutating func retry(_ localID: String) -> OutboxItem? {
+    mutating func retry(_ localID: String) -> PendingMessage? {
         guard let index = self.items.firstIndex(where: { $0.localID == localID }),
             self.items[index].error != nil
         else { return nil }

@@ -7,11 +7,11 @@ import RedisClient
 import Synchronization
 import Telemetry
 
-/// Executes the decisions of `Membership`: heartbeats, proposals of views, probes. It runs on the
-/// node's first loop.
-final class MembershipShell: Sendable {
+/// Executes the decisions of `ClusterMembership`: heartbeats, proposals of views, probes. It runs
+/// on the node's first loop.
+final class ClusterMembershipShell: Sendable {
     struct State {
-        var membership: Membership
+        var membership: ClusterMembership
         var record: NodeRecord
         var heartbeats: HeartbeatExchange
         /// The other process that holds this node's name.
@@ -47,7 +47,7 @@ final class MembershipShell: Sendable {
         let localNode = View.Node(incarnation: record.incarnation, loops: record.loops)
         self.state = LoopBound(
             State(
-                membership: Membership(localNode), record: record,
+                membership: ClusterMembership(localNode), record: record,
                 heartbeats: HeartbeatExchange(
                     redisKeys: redisKeys, process: ClusterRedisKeys.text(record.incarnation))),
             on: loop)
@@ -71,7 +71,7 @@ final class MembershipShell: Sendable {
         self.perform { $0.tick(at: now) }
     }
 
-    func change(_ change: (inout Membership) -> Void) {
+    func change(_ change: (inout ClusterMembership) -> Void) {
         self.state.with { change(&$0.membership) }
     }
 
@@ -93,7 +93,7 @@ final class MembershipShell: Sendable {
     }
 
     /// Executes the directives that `decide` returns.
-    func perform(_ decide: (inout Membership) -> [Membership.Directive]) {
+    func perform(_ decide: (inout ClusterMembership) -> [ClusterMembership.Directive]) {
         for directive in self.state.with({ decide(&$0.membership) }) {
             switch directive {
             case .sendHeartbeat: self.sendHeartbeat()
@@ -193,7 +193,7 @@ final class MembershipShell: Sendable {
     }
 
     /// Nil if the stored view is unreadable; then this is logged, and nothing else happens.
-    private func heartbeatReply(_ reply: RedisReply) -> Membership.HeartbeatReply? {
+    private func heartbeatReply(_ reply: RedisReply) -> ClusterMembership.HeartbeatReply? {
         do throws(PersistentTextError) {
             let outcome = try self.state.with { state throws(PersistentTextError) in
                 try state.heartbeats.read(reply)
@@ -241,7 +241,7 @@ final class MembershipShell: Sendable {
     }
 }
 
-extension Membership {
+extension ClusterMembership {
     /// Whether the node is in the view that its loops follow.
     var isJoined: Bool { self.view?.node(self.localNode.incarnation) != nil }
 }

@@ -1,7 +1,7 @@
 internal import ChatModel
 
-/// How far one endpoint has read one lane of the outbox.
-struct LaneReader {
+/// How far one endpoint has read one partition of the outbox.
+struct PartitionReader {
     private var after: OutboxPosition?
     /// Whether the store may have events that an earlier state of this reader had taken.
     private var recovers = true
@@ -64,7 +64,7 @@ struct LaneReader {
         self.completing = []
     }
 
-    /// Another node has the lane. If it returns, everything is read again.
+    /// Another node has the partition. If it returns, everything is read again.
     mutating func abandon() {
         self.after = nil
         self.recovers = true

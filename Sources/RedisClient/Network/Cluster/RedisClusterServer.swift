@@ -1,7 +1,7 @@
 internal import EventLoop
 
 /// A cluster node that executes commands, and its link.
-struct ClusterServer {
+struct RedisClusterServer {
     var link: RedisLink
     /// Why the link has no connection; nil before the first failure and while it has one.
     var outage: RedisOutage?

@@ -5,7 +5,7 @@ import SeededRandom
 
 /// A node's part in the cluster.
 struct SimulatedMember {
-    var membership: Membership
+    var membership: ClusterMembership
     /// Connections to the store before this one: their replies are lost.
     var reconnects = 0
     var isDead = false
@@ -13,13 +13,13 @@ struct SimulatedMember {
 
 /// The requests of the nodes' memberships to the store, and what follows from the replies.
 extension Simulation {
-    enum MembershipRequest {
+    enum ClusterMembershipRequest {
         case heartbeat(UInt64, knowing: View?)
-        case proposal(Membership.Proposal)
+        case proposal(ClusterMembership.Proposal)
     }
 
-    enum MembershipReply {
-        case heartbeat(Membership.HeartbeatReply)
+    enum ClusterMembershipReply {
+        case heartbeat(ClusterMembership.HeartbeatReply)
         case heartbeatFailed
         case proposalDecided(isAccepted: Bool)
     }
@@ -28,7 +28,7 @@ extension Simulation {
     ///   - node: a node with an incarnation that no other has or had.
     ///   - view: what its loops follow at first; without one they start when it has joined.
     func start(_ node: View.Node, following view: View? = nil) {
-        var membership = Membership(node)
+        var membership = ClusterMembership(node)
         membership.connected(at: self.now)
         self.nodes.append(SimulatedMember(membership: membership))
         let number = self.nodes.count - 1
@@ -45,7 +45,7 @@ extension Simulation {
         self.queue.add(.nodeTick(number), at: self.now + 100)
     }
 
-    private func execute(_ directives: [Membership.Directive], by number: Int) {
+    private func execute(_ directives: [ClusterMembership.Directive], by number: Int) {
         for directive in directives {
             switch directive {
             case .sendHeartbeat:
@@ -59,11 +59,11 @@ extension Simulation {
             case .rejoin(let incarnation, let view):
                 self.rejoin(number, as: incarnation, view)
             case .probe(let incarnation):
-                let isHeard = self.nodes.contains {
+                let hasSubscriber = self.nodes.contains {
                     !$0.isDead && $0.membership.localNode.incarnation == incarnation
                 }
                 self.nodes[number].membership.mailbox(
-                    of: incarnation, hasSubscriber: isHeard, at: self.now)
+                    of: incarnation, hasSubscriber: hasSubscriber, at: self.now)
             case .announceView:
                 for other in self.nodes.indices where other != number {
                     self.queue.add(
@@ -88,7 +88,7 @@ extension Simulation {
 
     // MARK: The store
 
-    private func send(_ request: MembershipRequest, of number: Int) {
+    private func send(_ request: ClusterMembershipRequest, of number: Int) {
         self.queue.add(
             .membershipRequest(number, request, self.nodes[number].reconnects),
             at: self.now + self.registryDelay())
@@ -99,9 +99,9 @@ extension Simulation {
         min(30, self.random.number(self.parameters.storeDelay))
     }
 
-    func execute(_ request: MembershipRequest, of number: Int, connection: Int) {
+    func execute(_ request: ClusterMembershipRequest, of number: Int, connection: Int) {
         let isFailing = self.store.failure != .none
-        let reply: MembershipReply
+        let reply: ClusterMembershipReply
         switch request {
         case .heartbeat(let incarnation, let known):
             reply =
@@ -124,7 +124,7 @@ extension Simulation {
             .membershipReply(number, reply, connection), at: self.now + self.registryDelay())
     }
 
-    private func accepted(_ proposal: Membership.Proposal) {
+    private func accepted(_ proposal: ClusterMembership.Proposal) {
         let names = proposal.view?.nodes.map {
             self.name(of: $0.incarnation) + ($0.isDraining ? " draining" : "")
         }
@@ -135,7 +135,7 @@ extension Simulation {
         for conversation in self.conversations { self.checker.ownerReplaced(conversation) }
     }
 
-    func receive(_ reply: MembershipReply, by number: Int, connection: Int) {
+    func receive(_ reply: ClusterMembershipReply, by number: Int, connection: Int) {
         guard !self.nodes[number].isDead, self.nodes[number].reconnects == connection else {
             return
         }

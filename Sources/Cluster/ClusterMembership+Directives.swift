@@ -1,5 +1,5 @@
 /// The messages from Redis to a membership, and its directives to the node.
-extension Membership {
+extension ClusterMembership {
     /// Redis' reply to a heartbeat.
     public struct HeartbeatReply: Sendable {
         /// Redis' clock, in milliseconds.
@@ -73,7 +73,7 @@ extension Membership {
 }
 
 /// The progress of a drain.
-extension Membership {
+extension ClusterMembership {
     /// The stored view has this node as draining.
     public var isDrainStored: Bool {
         self.storedView?.node(self.localNode.incarnation)?.isDraining == true

@@ -5,16 +5,16 @@ import Testing
 @testable import RedisClient
 
 /// A cluster whose nodes h:1 … the test plays: the seed is h:1.
-private struct ClusterFixture {
-    var base: NetworkFixture<ClusterNetwork>
+private struct RedisClusterFixture {
+    var base: NetworkFixture<RedisClusterNetwork>
 
     init(for mode: RedisSession.SessionMode = .commands) throws {
-        self.base = try NetworkFixture("redis+cluster://h:1", for: mode) { ClusterNetwork($0) }
+        self.base = try NetworkFixture("redis+cluster://h:1", for: mode) { RedisClusterNetwork($0) }
     }
 
     /// A ready client; h:1 owns the slots up to 9999, h:2 the others.
-    static func ready() throws -> ClusterFixture {
-        var fixture = try ClusterFixture()
+    static func ready() throws -> RedisClusterFixture {
+        var fixture = try RedisClusterFixture()
         fixture.tick()
         fixture.answerProbe(slotsReply((0...9999, port: 1), (10_000...16_383, port: 2)))
         #expect(fixture.events() == [])
@@ -86,10 +86,10 @@ private struct ClusterFixture {
 }
 
 @Suite("A cluster's connections")
-struct ClusterNetworkTests {
+struct RedisClusterNetworkTests {
     @Test("lead to the masters of the slot map, and are reported when all of them are ready")
     func connecting() throws {
-        var fixture = try ClusterFixture()
+        var fixture = try RedisClusterFixture()
         fixture.tick()
         #expect(fixture.ports == [])
         fixture.answerProbe(slotsReply((0...9999, port: 1), (10_000...16_383, port: 2)))
@@ -106,7 +106,7 @@ struct ClusterNetworkTests {
 
     @Test("execute commands that were written before the map was known, in the order of a slot")
     func early() throws {
-        var fixture = try ClusterFixture()
+        var fixture = try RedisClusterFixture()
         try fixture.command(1, "SET a 1", slot: 5)
         try fixture.command(2, "SET b 1", slot: 16_000)
         try fixture.command(3, "GET a", slot: 5)
@@ -136,7 +136,7 @@ struct ClusterNetworkTests {
     func redirection(error: String, redirected: [String], later: [String], laterAtFirst: [String])
         throws
     {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         try fixture.command(1, "GET a", slot: 5)
         #expect(fixture.sent(to: 1) == ["GET a"])
         #expect(fixture.receive(error, from: 1) == [])
@@ -150,7 +150,7 @@ struct ClusterNetworkTests {
 
     @Test("retry a command after TRYAGAIN, before later commands of its slot")
     func tryAgain() throws {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         try fixture.command(1, "MGET a b", slot: 5)
         _ = fixture.sent(to: 1)
         #expect(fixture.receive("-TRYAGAIN\r\n", from: 1) == [])
@@ -165,7 +165,7 @@ struct ClusterNetworkTests {
 
     @Test("report a lost master before the failures of its commands, and its return")
     func lostMaster() throws {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         try fixture.command(1, "GET a", slot: 5)
         _ = fixture.sent(to: 1)
         fixture.disconnect(1)
@@ -183,7 +183,7 @@ struct ClusterNetworkTests {
 
     @Test("give the waiting commands of a lost master to its successor, and are closed then")
     func successor() throws {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         fixture.disconnect(1)
         #expect(fixture.events() == ["unavailable \(RedisOutage.ended)"])
         try fixture.command(1, "GET a", slot: 5)
@@ -204,7 +204,7 @@ struct ClusterNetworkTests {
             (true, 2100, [2, 3]),
         ] as [(Bool, Int, [UInt16])])
     func formerMaster(wasUnavailable: Bool, milliseconds: Int, ports: [UInt16]) throws {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         if wasUnavailable {
             fixture.disconnect(1)
             _ = fixture.events()
@@ -228,7 +228,7 @@ struct ClusterNetworkTests {
         "let a command without a server fail with its timeout, for the reason that is known",
         arguments: [(false, RedisError.noConnection), (true, .clusterDown)])
     func expiry(hasMap: Bool, error: RedisError) throws {
-        var fixture = try ClusterFixture()
+        var fixture = try RedisClusterFixture()
         fixture.tick()
         if hasMap {
             fixture.answerProbe(slotsReply((0...9999, port: 1)))
@@ -244,9 +244,9 @@ struct ClusterNetworkTests {
 
     @Test("accept a command over one connection only while that lasts")
     func connections() throws {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         let connection = fixture.base.network.servers[1].connection
-        func send(to fixture: inout ClusterFixture) throws {
+        func send(to fixture: inout RedisClusterFixture) throws {
             try fixture.base.network.command(
                 tag: 1, slot: .any, over: connection, now: fixture.base.now
             ) { $0.append("PING") }
@@ -261,7 +261,7 @@ struct ClusterNetworkTests {
 
     @Test("of a subscriber follow the channel's slot, without a link to other masters")
     func channels() throws {
-        var fixture = try ClusterFixture(for: .subscription)
+        var fixture = try RedisClusterFixture(for: .subscription)
         let slot = RedisSlot(key: "mail")
         fixture.tick()
         fixture.base.network.subscribe(to: "mail", now: fixture.base.now)
@@ -286,7 +286,7 @@ struct ClusterNetworkTests {
 
     @Test("accept nothing and report nothing once they are closed")
     func closing() throws {
-        var fixture = try ClusterFixture.ready()
+        var fixture = try RedisClusterFixture.ready()
         try fixture.command(1, "GET a", slot: 5)
         fixture.base.network.close()
         fixture.disconnect(2)

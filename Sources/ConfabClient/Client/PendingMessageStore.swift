@@ -7,10 +7,10 @@ import Synchronization
 ///
 /// Only one client may use the file, because two would send in any order. The lock is released when
 /// the process ends, in any way.
-final class OutboxStore: Sendable {
+final class PendingMessageStore: Sendable {
     fileprivate struct StoredItem {
         let conversation: String
-        let item: OutboxItem
+        let item: PendingMessage
     }
 
     private struct State {
@@ -33,14 +33,14 @@ final class OutboxStore: Sendable {
     deinit { self.close() }
 
     /// The messages of a conversation, in order.
-    func items(of conversation: String) -> [OutboxItem] {
+    func items(of conversation: String) -> [PendingMessage] {
         self.state.withLock { state in
             state.items.filter { $0.conversation == conversation }.map(\.item)
         }
     }
 
     /// Adds a message at the end, or writes its new state. It is on the disk when this returns.
-    func save(_ item: OutboxItem, of conversation: String) throws(ConfabError) {
+    func save(_ item: PendingMessage, of conversation: String) throws(ConfabError) {
         let stored = StoredItem(conversation: conversation, item: item)
         let result = self.state.withLock { state in
             Result { () throws(ConfabError) in
@@ -172,7 +172,7 @@ final class OutboxStore: Sendable {
             else {
                 throw .store(path: path, reason: "line \(number + 1) has no text or no time")
             }
-            var item = OutboxItem(
+            var item = PendingMessage(
                 localID: localID, text: text, to: record["to"]?.stringValue,
                 since: Timestamp(milliseconds: Int64(since)))
             item.error = record["error"]?.stringValue
@@ -218,9 +218,9 @@ final class OutboxStore: Sendable {
     }
 }
 
-extension [OutboxStore.StoredItem] {
+extension [PendingMessageStore.StoredItem] {
     /// Replaces the message with the same id, or adds it at the end.
-    fileprivate mutating func apply(_ stored: OutboxStore.StoredItem) {
+    fileprivate mutating func apply(_ stored: PendingMessageStore.StoredItem) {
         let index = self.firstIndex {
             $0.conversation == stored.conversation && $0.item.localID == stored.item.localID
         }

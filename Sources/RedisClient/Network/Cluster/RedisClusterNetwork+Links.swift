@@ -2,7 +2,7 @@ internal import Bytes
 internal import EventLoop
 
 /// The links to the masters, and the subscriptions on them.
-extension ClusterNetwork {
+extension RedisClusterNetwork {
     /// How long a former master may still answer the commands that it received.
     private static let formerMasterGrace = Duration.seconds(2)
 
@@ -19,7 +19,7 @@ extension ClusterNetwork {
 
     mutating func addServer(at endpoint: RedisEndpoint) {
         self.servers.append(
-            ClusterServer(link: self.links.makeServerLink(to: endpoint, as: .clusterNode)))
+            RedisClusterServer(link: self.links.makeServerLink(to: endpoint, as: .clusterNode)))
     }
 
     /// Opens and closes links as the map requires, then moves the subscriptions.

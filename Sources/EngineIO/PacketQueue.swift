@@ -4,7 +4,7 @@ internal import Bytes
 ///
 /// Dequeuing does not move the packets that follow, so the cost per packet does not depend on the
 /// length of the queue.
-struct EngineOutbox: Sendable {
+struct PacketQueue: Sendable {
     private struct Entry: Sendable {
         let packet: SharedPacket
         /// Whether the next packet must travel in the same response.
@@ -87,14 +87,14 @@ struct EngineOutbox: Sendable {
         self.firstIndex = self.unprovenIndex
     }
 
-    /// Passes every packet to `body`, in order, and empties the outbox.
+    /// Passes every packet to `body`, in order, and empties the queue.
     mutating func drain(_ body: (SharedPacket) -> Void) {
         for entry in self.entries[self.firstIndex...] { body(entry.packet) }
         self.removeAll()
     }
 
     // Entries are moved only when more than half of them are dequeued, so each is moved once on
-    // average. An empty outbox frees its memory, because most sessions have nothing to send.
+    // average. An empty queue frees its memory, because most sessions have nothing to send.
     private mutating func compact() {
         if self.isEmpty {
             self.removeAll()

@@ -10,7 +10,7 @@ import Bytes
 /// It evicts no node while the node itself or Redis may be at fault: on a young connection, soon
 /// after a rejected heartbeat, or without its own probe. Membership does not make writes safe;
 /// epochs do that. It only decides which node owns which shard.
-public struct Membership: Sendable {
+public struct ClusterMembership: Sendable {
     public static let heartbeatPeriod: Int64 = 500
     /// The number of shards that move with one view, and the pause until the next such view.
     public static let stepShards = 128
@@ -109,9 +109,8 @@ public struct Membership: Sendable {
         self.nextHeartbeat = min(self.nextHeartbeat, now)
     }
 
-    public mutating func mailbox(of incarnation: UInt64, hasSubscriber isHeard: Bool, at now: Int64)
-    {
-        if isHeard {
+    public mutating func mailbox(of incarnation: UInt64, hasSubscriber: Bool, at now: Int64) {
+        if hasSubscriber {
             self.unreachableSince[incarnation] = nil
         } else if self.unreachableSince[incarnation] == nil {
             self.unreachableSince[incarnation] = now

@@ -4,13 +4,13 @@ internal import EventLoop
 /// The connections of a client of a Redis Cluster: one to each master, and the topology probe,
 /// which queries the slot map.
 ///
-/// `TopologyProbe` decides about queries, `SlotMap` knows the masters, and `ClusterHealth` decides
-/// about reports. This type connects them with the links.
-struct ClusterNetwork {
+/// `TopologyProbe` decides about queries, `SlotMap` knows the masters, and `RedisClusterHealth`
+/// decides about reports. This type connects them with the links.
+struct RedisClusterNetwork {
     let settings: RedisSettings
     let mode: RedisSession.SessionMode
     var links: RedisLinkFactory
-    var servers: [ClusterServer] = []
+    var servers: [RedisClusterServer] = []
     var probeLink: RedisLink
     var probe: TopologyProbe
     var slotMap = SlotMap()
@@ -19,7 +19,7 @@ struct ClusterNetwork {
     var retryQueue = RetryQueue()
     /// Commands that have failed and whose failure has not been reported.
     var unreportedFailures = Fifo<(error: RedisError, tag: CommandTag)>()
-    var health = ClusterHealth()
+    var health = RedisClusterHealth()
     var subscriptions = ChannelSubscriptions()
     /// The index of the server whose reply was delivered last.
     private var replyingServer = 0

@@ -3,9 +3,9 @@ import Cluster
 
 /// Several nodes and a simulated Redis, with a simulated clock. It executes the directives of the
 /// nodes' memberships.
-struct MembershipFixture {
+struct ClusterMembershipFixture {
     struct SimulatedNode {
-        var membership: Membership
+        var membership: ClusterMembership
         /// The view that its loops follow.
         var view: View?
         var followed: [Int] = []
@@ -32,7 +32,7 @@ struct MembershipFixture {
     ///
     /// - Returns: its index in `nodes`.
     mutating func start(_ incarnation: UInt64, loops: Int = 1) -> Int {
-        var membership = Membership(View.Node(incarnation: incarnation, loops: loops))
+        var membership = ClusterMembership(View.Node(incarnation: incarnation, loops: loops))
         membership.connected(at: self.now)
         self.nodes.append(SimulatedNode(membership: membership))
         return self.nodes.count - 1
@@ -52,7 +52,7 @@ struct MembershipFixture {
         }
     }
 
-    private mutating func perform(_ directives: [Membership.Directive], by index: Int) {
+    private mutating func perform(_ directives: [ClusterMembership.Directive], by index: Int) {
         guard self.nodes[index].isConnected else { return }
         for directive in directives {
             switch directive {
@@ -67,7 +67,7 @@ struct MembershipFixture {
                     ? self.views.suffix(1)
                     : self.views.filter { $0.number > knownView!.number }[...]
                 let isDifferent = knownView != self.view
-                let reply = Membership.HeartbeatReply(
+                let reply = ClusterMembership.HeartbeatReply(
                     time: self.now, number: self.number,
                     views: newViews.isEmpty && isDifferent
                         ? Array(self.views.suffix(1)) : Array(newViews),
@@ -98,7 +98,7 @@ struct MembershipFixture {
         }
     }
 
-    private mutating func accept(_ proposal: Membership.Proposal) -> Bool {
+    private mutating func accept(_ proposal: ClusterMembership.Proposal) -> Bool {
         guard proposal.replacing == self.number else { return false }
         if let age = proposal.age, let heartbeat = self.heartbeats[proposal.incarnation],
             self.now - heartbeat < age

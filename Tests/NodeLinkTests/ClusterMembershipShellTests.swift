@@ -10,7 +10,7 @@ import Testing
 /// The membership of one node, over a connection of its own.
 private final class ShellFixture {
     let agent: AgentFixture
-    let shell: MembershipShell
+    let shell: ClusterMembershipShell
     let problems: ProblemReporter
 
     init(_ server: RedisServer, _ incarnation: UInt64, name: String) throws {
@@ -20,7 +20,7 @@ private final class ShellFixture {
             receiver: agent.receiver, logger: agent.logger)
         self.agent = agent
         self.problems = problems
-        self.shell = MembershipShell(
+        self.shell = ClusterMembershipShell(
             .sample(incarnation, name: name), on: agent.loop, redis: agent.redis,
             redisKeys: agent.redisKeys,
             mailbox: LoopBound(MailboxMonitor(at: agent.run { NodeAgent.now }), on: agent.loop),
@@ -43,7 +43,7 @@ private final class ShellFixture {
     }
 
     func state<Value: Sendable>(
-        _ read: @escaping @Sendable (MembershipShell.State) -> Value
+        _ read: @escaping @Sendable (ClusterMembershipShell.State) -> Value
     ) -> Value {
         self.agent.run { [shell] in shell.state.with { read($0) } }
     }
@@ -58,7 +58,7 @@ private final class ShellFixture {
 
 extension AgentSuites {
     @Suite("The membership of a node")
-    struct MembershipShellTests {
+    struct ClusterMembershipShellTests {
         private let server: RedisServer
 
         init() throws { self.server = try RedisServer() }

@@ -8,7 +8,7 @@ import Testing
 extension RealServers {
     /// Real nodes: three masters with a replica each, started once for all of these tests.
     @Suite("A Redis Cluster")
-    struct ClusterTests {
+    struct RedisClusterTests {
         @Test(
             "executes commands on the slots' masters during migrations and failovers"
         )
@@ -45,7 +45,8 @@ extension RealServers {
             let noCluster = try RedisClientFixture(
                 "redis+cluster://127.0.0.1:\(standaloneServer.port)")
             guard
-                case .changed(.unavailable(.noClusterNode(let reason))) = try noCluster.recorder
+                case .changed(.unavailable(.noRedisClusterNode(let reason))) =
+                    try noCluster.recorder
                     .next()
             else { throw TestFailure("no reason") }
             #expect(reason.contains("cluster support disabled"))

@@ -3,7 +3,7 @@ import Testing
 @testable import RedisClient
 
 @Suite("The health of a cluster")
-struct ClusterHealthTests {
+struct RedisClusterHealthTests {
     /// The client's knowledge at one time, and the event that it reports.
     struct HealthStep: Sendable, CustomTestStringConvertible {
         enum Map: Sendable { case empty, complete, gap }
@@ -35,9 +35,10 @@ struct ClusterHealthTests {
             [
                 HealthStep(map: .empty, event: "nothing"),
                 HealthStep(
-                    map: .empty, mapOutage: .noClusterNode(reason: "x"),
-                    event: "unavailable \(RedisOutage.noClusterNode(reason: "x"))"),
-                HealthStep(map: .empty, mapOutage: .noClusterNode(reason: "x"), event: "nothing"),
+                    map: .empty, mapOutage: .noRedisClusterNode(reason: "x"),
+                    event: "unavailable \(RedisOutage.noRedisClusterNode(reason: "x"))"),
+                HealthStep(
+                    map: .empty, mapOutage: .noRedisClusterNode(reason: "x"), event: "nothing"),
                 HealthStep(areAllMastersReady: false, event: "nothing"),
                 HealthStep(event: "ready 1"),
                 HealthStep(event: "nothing"),
@@ -77,7 +78,7 @@ struct ClusterHealthTests {
             ],
         ])
     func reports(steps: [HealthStep]) {
-        var health = ClusterHealth()
+        var health = RedisClusterHealth()
         for (number, step) in steps.enumerated() {
             if step.mastersChanged { health.mastersChanged() }
             let event = health.nextEvent(
@@ -97,9 +98,9 @@ struct ClusterHealthTests {
             ("u", .unavailable(.ended), false), ("uc", .unavailable(.ended), false),
             ("rcu", .unavailable(.ended), false), ("ur", .available, true), ("x", .closed, false),
             ("rx", .closed, false), ("xcru", .closed, false),
-        ] as [(String, ClusterHealth.State, Bool)])
-    func states(events: String, state: ClusterHealth.State, isAvailable: Bool) {
-        var health = ClusterHealth()
+        ] as [(String, RedisClusterHealth.State, Bool)])
+    func states(events: String, state: RedisClusterHealth.State, isAvailable: Bool) {
+        var health = RedisClusterHealth()
         for event in events {
             switch event {
             case "c": health.mastersChanged()

@@ -2,7 +2,7 @@
 ///
 /// It is a value. The cluster is available when every needed master has a connection and every slot
 /// has a master. Each report that it is available has a higher epoch.
-struct ClusterHealth {
+struct RedisClusterHealth {
     enum State: Equatable {
         /// Nothing has been reported.
         case starting

@@ -2,8 +2,8 @@ import Bytes
 import ChatModel
 import Cluster
 
-/// Outgoing items of a loop's chat engine: to other loops, to itself, to the store.
-struct Outbox: Sendable {
+/// What a loop's chat engine sends: items to other loops and itself, requests to the store.
+struct LoopOutput: Sendable {
     private(set) var id: LoopID
     /// Items for this loop itself, without an envelope.
     private(set) var local: [Envelope.Item] = []
@@ -19,7 +19,7 @@ struct Outbox: Sendable {
     private var isSealed = true
     /// Envelopes that leave with this turn's writes, if they are stored.
     private var envelopesWithWrite: [Envelope] = []
-    /// The steps of messages. They are here because every part of the engine gets the outbox.
+    /// The steps of messages. They are here because every part of the engine gets the output.
     var trace: MessageTrace
     /// Members that came online or went offline, since the last turn; nil if they are not
     /// collected.

@@ -2,12 +2,12 @@ import Cluster
 import Testing
 
 @Suite("Membership")
-struct MembershipTests {
+struct ClusterMembershipTests {
     @Test(
         "creates a view for the first node, and gives each further node its share stepwise"
     )
     func joining() {
-        var fixture = MembershipFixture()
+        var fixture = ClusterMembershipFixture()
         let first = fixture.start(7)
         fixture.advance(by: 1000)
         #expect(fixture.shardCounts == [7: 4096])
@@ -46,8 +46,8 @@ struct MembershipTests {
         // It is frozen, but its mailbox is still subscribed.
         let incarnation = fixture.nodes[2].membership.localNode.incarnation
         fixture.nodes[2].isMailboxSubscribed = true
-        var other = MembershipFixture.SimulatedNode(
-            membership: Membership(View.Node(incarnation: incarnation, loops: 1)))
+        var other = ClusterMembershipFixture.SimulatedNode(
+            membership: ClusterMembership(View.Node(incarnation: incarnation, loops: 1)))
         other.isConnected = false
         fixture.nodes.append(other)
         fixture.advance(by: 2500)
@@ -185,7 +185,7 @@ struct MembershipTests {
     )
     func lostViewNumber() {
         // In the middle of a move, which must continue.
-        var fixture = MembershipFixture()
+        var fixture = ClusterMembershipFixture()
         for incarnation: UInt64 in [7, 8] { _ = fixture.start(incarnation) }
         while fixture.view?.shardsToMove.isEmpty != false, fixture.now < 15_000 {
             fixture.advance(by: 50)
@@ -209,15 +209,14 @@ struct MembershipTests {
         "joins only while it holds its name, and never claims a taken name on a new connection"
     )
     func nameLease() {
-        var membership = Membership(View.Node(incarnation: 7, loops: 1))
-        func heartbeat(_ membership: inout Membership, at now: Int64, holdsName: Bool)
-            -> [Membership
-            .Directive]
+        var membership = ClusterMembership(View.Node(incarnation: 7, loops: 1))
+        func heartbeat(_ membership: inout ClusterMembership, at now: Int64, holdsName: Bool)
+            -> [ClusterMembership.Directive]
         {
             membership.probeReturned(at: now)
             _ = membership.tick(at: now)
             return membership.receive(
-                Membership.HeartbeatReply(
+                ClusterMembership.HeartbeatReply(
                     time: now, number: 0, views: [], heartbeats: [:], holdsName: holdsName), at: now
             )
         }
@@ -266,8 +265,8 @@ struct MembershipTests {
         #expect(fixture.number > number)
     }
 
-    private static func rebalanced(_ incarnations: [UInt64]) -> MembershipFixture {
-        var fixture = MembershipFixture()
+    private static func rebalanced(_ incarnations: [UInt64]) -> ClusterMembershipFixture {
+        var fixture = ClusterMembershipFixture()
         for incarnation in incarnations { _ = fixture.start(incarnation) }
         fixture.advance(by: 15_000)
         #expect(fixture.isRebalanced)
