@@ -60,9 +60,10 @@ struct PipeliningTests {
     private static let smallCount = 600
 
     private static func node(
-        _ handler: GatedHandler, _ change: (inout TestNode.NodeOptions) -> Void = { _ in }
+        _ handler: GatedHandler, dialects: [any Dialect] = TestNode.allDialects,
+        _ change: (inout TestNode.NodeOptions) -> Void = { _ in }
     ) throws -> TestNode {
-        try TestNode(dialects: TestNode.allDialects) { setup in
+        try TestNode(dialects: dialects) { setup in
             setup.live.limits.allowEverything()
             setup.live.limits.outboundBytes = 64 << 20
             setup.routes = [
@@ -100,13 +101,14 @@ struct PipeliningTests {
     func largePoll() throws {
         let byteCount = 5 << 20
         let handler = GatedHandler(bodyBytes: 10, isOpen: true)
-        let node = try Self.node(handler) {
-            $0.live.limits.contentBytes = byteCount
+        // A ping would answer the poll before a slow machine has sent the message.
+        let rooms = RoomsDialect(
+            key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"),
+            engine: EngineSettings(pingInterval: 3_600_000))
+        let node = try Self.node(handler, dialects: [ConversationsDialect(), rooms]) {
             $0.live.limits.contentBytes = byteCount
             $0.live.limits.messageBytes = 2 * byteCount
             $0.live.limits.frameBytes = 2 * byteCount
-            // A ping would answer the poll before a slow machine has sent the message.
-            $0.live.limits.enginePingInterval = 3_600_000
         }
         let ann = try node.conversationClient("ann")
         let session = try PollingClient(port: node.port)

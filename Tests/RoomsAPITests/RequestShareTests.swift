@@ -277,15 +277,16 @@ struct RequestShareTests {
         let first = try ByteStream(port: node.port, receiveBytes: 65_536)
         try first.send(String(repeating: request, count: count))
         let fields = ["Authorization": "Bearer \(try TestNode.token("bob"))"]
-        var refused: HTTPReply?
+        let bob = LimitKey.user(UserID(tokenSubject: "bob"), tenant: "default")
         try Deadline.wait(
             for: "the first answer to wait",
             untilTrue: {
-                refused = try HTTPReply.get(path, port: node.port, fields: fields)
-                return refused?.status == 429
+                node.gateway.shared.rates.existing(bob).map { $0.waitingBytes > 200_000 } ?? false
             })
+        let refused = try HTTPReply.get(path, port: node.port, fields: fields)
+        #expect(refused.status == 429)
         #expect(
-            try JSONObject(refused?.body ?? "")["error"]
+            try JSONObject(refused.body)["error"]
                 == "rate limited: outbound-bytes; read the other answers first")
         // Small answers, and those of others, are not concerned.
         #expect(try node.get("/\(id)/messages?limit=1", by: "bob").status == 200)
