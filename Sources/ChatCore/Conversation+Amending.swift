@@ -169,8 +169,10 @@ extension Conversation {
             else { throw .noSuchMessage(sequence) }
             try self.check(amendment, of: message, by: principal)
             // The same change is done or pending: a deletion, or a retry of this request.
-            if origin.isRetry || amendment == .deleted && pending != nil,
-                message.isAmended(by: amendment)
+            let isDone = self.completed.contains(origin) && message.state != .deleted
+            if isDone
+                || (origin.isRetry || amendment == .deleted && pending != nil)
+                    && message.isAmended(by: amendment)
             {
                 if let pending {
                     self.pendingChanges[pending].addRequester(origin)

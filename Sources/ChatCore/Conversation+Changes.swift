@@ -48,6 +48,7 @@ extension Conversation {
             return
         case .amended(let message, let amendment):
             self.recordAmended(message)
+            self.completed.record(change.requesters)
             effects.append(
                 .event(
                     amendment.event(of: message), revision: change.revision, origin: requester))
@@ -69,6 +70,7 @@ extension Conversation {
             answer = .done
         case .updated(var record, let person):
             record.updatedAt = self.updatedAt
+            self.completed.record(change.requesters)
             effects.append(
                 .event(
                     .updated(record, by: person, rev: change.revision), revision: change.revision,

@@ -69,7 +69,7 @@ extension Conversation {
     ) throws(ChatError) {
         let record = try self.recordManaged(by: principal)
         let properties = try update.applied(to: record)
-        guard properties != record.properties else {
+        guard properties != record.properties, !self.completed.contains(origin) else {
             // It may be in flight.
             if let index = self.pendingChanges.lastIndex(where: \.isUpdate) {
                 self.pendingChanges[index].addRequester(origin)
@@ -87,6 +87,17 @@ extension Conversation {
         self.write(
             .update(updated), then: .updated(updated, by: principal.person), from: origin,
             into: &effects)
+    }
+
+    /// The record, for a member or an otherwise admitted user.
+    func checkedRecord(for user: UserID, orIf isAdmitted: Bool = false) throws(ChatError)
+        -> ConversationRecord
+    {
+        guard let record = self.record else { throw .noSuchConversation }
+        guard isAdmitted || self.members.memberNumber(of: user) != nil else {
+            throw self.refusalOfNonMember
+        }
+        return record
     }
 
     /// The record, for the creator or an admin. The creator need not be a member: in some protocols

@@ -33,8 +33,6 @@ extension Conversation {
         try self.checkAmendable(sequence, by: principal, orElsewhere: true)
         guard !self.areWritesUnavailable else { throw self.unavailability }
         var batch = self.reactionBatches[sequence] ?? ReactionBatch()
-        // A retry replaces the request that still waits.
-        batch.requests.removeAll { $0.origin.isSame(as: origin) }
         let waitingCount = self.reactionBatches.values.reduce(0) { $0 + $1.requests.count }
         guard waitingCount < ConversationRules.waitingLimit else { throw .unavailable }
         batch.requests.append(
@@ -82,12 +80,16 @@ extension Conversation {
             pending.flatMap { self.pendingChanges[$0].amended } ?? stored ?? self.pinned(sequence)
         var reactions = message?.body.annotations?.reactions ?? Reactions()
         let before = reactions
-        var accepted: [ReactionBatch.ReactionRequest] = []
+        var changes: [ReactionChange] = []
+        var accepted: [RequestOrigin] = []
         for request in requests {
             do throws(ChatError) {
                 try self.check(request, of: message, sequence)
-                try reactions.apply(request.change)
-                accepted.append(request)
+                if !self.completed.contains(request.origin) {
+                    try reactions.apply(request.change)
+                    changes.append(request.change)
+                }
+                accepted.append(request.origin)
             } catch {
                 effects.append(.answer(.failed(error), to: request.origin))
             }
@@ -95,16 +97,15 @@ extension Conversation {
         if let message, reactions != before {
             self.write(
                 message.reacted(with: reactions, revision: self.revision + 1),
-                .reacted(accepted.map(\.change)), from: accepted.map(\.origin), at: now,
-                into: &effects)
+                .reacted(changes), from: accepted, at: now, into: &effects)
             return
         }
-        for request in accepted {
+        for origin in accepted {
             if let pending {
                 // The reactions in the answer are not stored yet.
-                self.pendingChanges[pending].addRequester(request.origin)
+                self.pendingChanges[pending].addRequester(origin)
             } else if let message {
-                effects.append(.answer(.amended(message), to: request.origin))
+                effects.append(.answer(.amended(message), to: origin))
             }
         }
         self.reactionBatches[sequence]?.isInFlight = false

@@ -208,6 +208,7 @@ extension Conversation {
         self.recents = RecentMessages(
             next: self.head + 1, limit: self.rules.limits.recentMessages)
         self.threadRoots = ThreadRoots(after: self.head)
+        self.completed = CompletedRequests()
         self.phase = .withoutRecents
     }
 }

@@ -94,6 +94,7 @@ public struct Conversation: Sendable {
     var pendingLookups: [SequenceNumber: PendingLookups] = [:]
     /// Reactions that are not stored yet, by message.
     var reactionBatches: [SequenceNumber: ReactionBatch] = [:]
+    var completed = CompletedRequests()
     /// The pinned messages, oldest pin first.
     var pins: [Message] = []
     var threadRoots = ThreadRoots(after: 0)
@@ -253,6 +254,7 @@ public struct Conversation: Sendable {
         _ command: ChatCommand, from origin: RequestOrigin, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
+        if self.isInFlight(command, from: origin) { return }
         do throws(ChatError) {
             switch command {
             case .post(let body): try self.post(body, from: origin, at: now, into: &effects)
@@ -315,17 +317,6 @@ public struct Conversation: Sendable {
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
-    }
-
-    /// The record, for a member or an otherwise admitted user.
-    func checkedRecord(for user: UserID, orIf isAdmitted: Bool = false) throws(ChatError)
-        -> ConversationRecord
-    {
-        guard let record = self.record else { throw .noSuchConversation }
-        guard isAdmitted || self.members.memberNumber(of: user) != nil else {
-            throw self.refusalOfNonMember
-        }
-        return record
     }
 
     /// The record, for a member or a user that may read the conversation.

@@ -224,7 +224,8 @@ extension ChatTerminalLoop {
         case .unpin(let id): try await room.unpin(id)
         // The newest is the last line, as in all lists.
         case .pins: return .messages(try await room.pins().reversed())
-        case .thread(let id): return .messages(try await room.thread(id))
+        case .thread(let id):
+            return .messages(try await room.thread(id, limit: TerminalChat.threadLimit))
         case .search(let text): return .messages(try await room.search(text).messages.reversed())
         }
         return .done

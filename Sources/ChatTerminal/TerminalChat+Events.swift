@@ -69,6 +69,9 @@ extension TerminalChat {
         switch answer {
         case .done: break
         case .messages(let messages):
+            if let sentence = Self.goneRootSentence(for: action, messages) {
+                self.add(.notice(sentence), to: index, into: &steps)
+            }
             for message in messages where !message.isDeleted {
                 self.add(.message(message), to: index, into: &steps)
             }

@@ -47,6 +47,18 @@ extension TerminalChat {
         }
     }
 
+    /// The newest messages of a thread that are loaded.
+    static let threadLimit = 50
+
+    /// What stands for the first message of a thread that the history no longer retains; nil if
+    /// that message is there, or not loaded.
+    static func goneRootSentence(for action: RoomAction, _ messages: [ChatMessage]) -> String? {
+        guard case .thread(let root) = action, let first = messages.first, first.id != root,
+            messages.count < Self.threadLimit
+        else { return nil }
+        return "The first message of this thread, #\(root), is no longer retained."
+    }
+
     // MARK: Events
 
     /// An edit, or the text to which the message replies was loaded.

@@ -152,6 +152,33 @@ struct EditTests {
             fixture.answerStore() == ["event: edited 1 ho, answers 1", "answer 2: edited 1 ho"])
     }
 
+    @Test("that is retried is not done again over another edit", arguments: 0...2)
+    func retriedAfterAnother(storeAnswers: Int) {
+        var fixture = Self.fixture
+        fixture.isStoreSlow = true
+        _ = fixture.edit(1, to: "ho", by: ann, request: 1)
+        _ = fixture.edit(1, to: "hu", by: ann, request: 2)
+        var output: [String] = []
+        // The message is read, and then both edits are stored.
+        for _ in 0..<storeAnswers { output += fixture.answerStore() }
+        output += fixture.edit(1, to: "ho", by: ann, request: 1, retry: true)
+        for _ in storeAnswers..<3 { output += fixture.answerStore() }
+        let answers = ["event: edited 1 ho, answers 1", "event: edited 1 hu, answers 2"]
+        #expect(output == answers + (storeAnswers == 2 ? ["answer 1: edited 1 hu"] : []))
+        #expect(fixture.store.messages[0].body.content == "hu")
+    }
+
+    @Test("that was stored and is retried after a deletion is refused")
+    func retriedAfterDeletion() {
+        var fixture = Self.fixture
+        _ = fixture.edit(1, to: "ho", by: ann, request: 1)
+        _ = fixture.delete(1, by: ann)
+        #expect(
+            fixture.edit(1, to: "ho", by: ann, request: 1, retry: true) == [
+                "answer 1: refused, \(ChatError.messageDeleted(1))"
+            ])
+    }
+
     @Test(
         "to the same text is a new change for another request, even while the first is in flight"
     )

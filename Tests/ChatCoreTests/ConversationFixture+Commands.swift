@@ -163,11 +163,13 @@ extension ConversationFixture {
             request: request, retry: isRetry)
     }
 
-    mutating func pin(_ sequence: SequenceNumber, by person: Person, request: RequestID? = nil)
-        -> [String]
-    {
+    mutating func pin(
+        _ sequence: SequenceNumber, by person: Person, request: RequestID? = nil,
+        retry isRetry: Bool = false
+    ) -> [String] {
         self.submit(
-            .pin(sequence, by: Principal(person: person, isAdmin: false)), request: request)
+            .pin(sequence, by: Principal(person: person, isAdmin: false)), request: request,
+            retry: isRetry)
     }
 
     mutating func unpin(

@@ -32,6 +32,18 @@ struct PinTests {
                 == ["answer 4: refused, message_id: message 2 is not pinned"])
     }
 
+    @Test("that is retried is not done again after its end, nor an end after the next pin")
+    func retried() {
+        var fixture = Self.fixture()
+        _ = fixture.pin(1, by: bob, request: 1)
+        _ = fixture.unpin(1, by: ann, request: 2)
+        #expect(fixture.pin(1, by: bob, request: 1, retry: true) == ["answer 1: asSent 1 one"])
+        #expect(fixture.pins(ann, request: 3) == ["answer 3: pins "])
+        _ = fixture.pin(1, by: bob, request: 4)
+        #expect(fixture.unpin(1, by: ann, request: 2, retry: true) == ["answer 2: asSent 1 one"])
+        #expect(fixture.pins(ann, request: 3) == ["answer 3: pins 1"])
+    }
+
     @Test("that is repeated becomes the newest")
     func repeated() {
         var fixture = Self.fixture()

@@ -262,6 +262,20 @@ struct ConversationUpdateTests {
         #expect(fixture.lastDetails?.record.isListed == false)
     }
 
+    @Test("are not changed again by a retry after a later change", arguments: [true, false])
+    func retried(isInFlight: Bool) {
+        var fixture = ConversationFixture(of: [ann], open: true)
+        fixture.isStoreSlow = true
+        _ = fixture.update(by: ann, request: 1) { $0.title = "Tea" }
+        _ = fixture.update(by: ann, request: 2) { $0.title = "Coffee" }
+        if !isInFlight { _ = fixture.answerStore() }
+        let output = fixture.update(by: ann, request: 1, retry: true) { $0.title = "Tea" }
+        #expect(output == (isInFlight ? [] : ["answer 1: described"]))
+        let answers = fixture.answerStore().filter { $0.hasPrefix("answer") }
+        #expect(answers == (isInFlight ? ["answer 1: described", "answer 2: described"] : []))
+        #expect(fixture.store.record?.title == "Coffee")
+    }
+
     @Test("are never closed and listed, and closing removes no member")
     func closing() {
         var fixture = ConversationFixture(of: [ann, bob], open: true)

@@ -159,6 +159,25 @@ struct ReactionTests {
             ])
     }
 
+    @Test("that is retried is not done again after the user has removed it", arguments: 0...2)
+    func retriedAfterRemoval(storeAnswers: Int) {
+        var fixture = Self.fixture
+        fixture.isStoreSlow = true
+        _ = fixture.react(1, thumb, by: bob, request: 7)
+        var output: [String] = []
+        for _ in 0..<storeAnswers { output += fixture.answerStore() }
+        _ = fixture.react(1, thumb, isOn: false, by: bob, request: 8)
+        output += fixture.react(1, thumb, by: bob, request: 7, retry: true)
+        for _ in 0..<4 { output += fixture.answerStore() + fixture.advance(by: .milliseconds(250)) }
+        for request in [7, 8] {
+            #expect(
+                output.contains {
+                    $0.hasPrefix("answer \(request): ") || $0.hasSuffix("answers \(request)")
+                })
+        }
+        #expect(fixture.store.messages[0].body.annotations?.reactions?.groups.isEmpty ?? true)
+    }
+
     @Test("that waits is refused temporarily if the owner loses the conversation")
     func abandoned() {
         var fixture = Self.fixture

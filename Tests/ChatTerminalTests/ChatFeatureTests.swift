@@ -169,6 +169,41 @@ struct ChatFeatureTests {
         #expect(self.rows(fixture).last == "12:00 #4 Bob: hello")
     }
 
+    @Test("shows a thread, and says so if its first message has left the history")
+    func threads() {
+        let message = { (id: Int, text: String, reply: String) in
+            #"""
+            {"id":"\#(id)","sender_id":"bob","content":"\#(text)",\#
+            "sent_at":"2026-01-31T12:00:00.123Z"\#(reply),"rev":\#(id)}
+            """#
+        }
+        let thread = { (messages: [String]) in
+            #"""
+            {"type":"messages_fetched","thread":"1",\#
+            "messages":[\#(messages.joined(separator: ","))],"rev":60}
+            """#
+        }
+        let reply = #","reply_to":"1","thread":"1","reply_excerpt":null"#
+        var fixture = self.joined()
+        _ = fixture.type("/thread 1")
+        #expect(
+            fixture.receive(thread([message(2, "two", reply), message(1, "one", "")])).shown == [
+                "#1 bob: one", "#2 bob: two",
+            ])
+        _ = fixture.type("/thread 1")
+        #expect(
+            fixture.receive(thread([message(2, "two", reply)])).shown == [
+                "notice The first message of this thread, #1, is no longer retained.",
+                "#2 bob: two",
+            ])
+        // The page is full, so the first message may be before it.
+        _ = fixture.type("/thread 1")
+        let page = (2...51).reversed().map { message($0, "more", reply) }
+        #expect(fixture.receive(thread(page)).shown.count == 50)
+        _ = fixture.type("/thread 1")
+        #expect(fixture.receive(thread([])).shown == ["notice There is no such message."])
+    }
+
     @Test("shows pins, their end, and lists")
     func pins() {
         var fixture = self.joined()

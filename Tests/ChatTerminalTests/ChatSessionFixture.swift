@@ -137,7 +137,7 @@ struct ChatSessionFixture {
         case .pin(let id): command = .pin(id)
         case .unpin(let id): command = .unpin(id)
         case .pins: command = .pins
-        case .thread(let id): command = .thread(id, .newest(50))
+        case .thread(let id): command = .thread(id, .newest(TerminalChat.threadLimit))
         case .search(let text): command = .search(text, before: nil, limit: 20)
         case .typing(let isTyping): self.session.setTyping(isTyping, at: now, into: &steps)
         case .read(let id): self.session.read(id, at: now, into: &steps)

@@ -1,9 +1,12 @@
 import ChatModel
 import Configuration
+import ConversationsDialect
 import DialectKit
+import EngineIO
 import GatewayTestSupport
 import HTTPWire
 import Identity
+import RoomsDialect
 import Synchronization
 import Telemetry
 import TestKit

@@ -258,6 +258,29 @@ class PressTests(FeatureTest):
         ann.wait_for_selector("#m4 .replies")
 
 
+class ShortHistoryTests(FeatureTest):
+    history = 5
+    options = (*FeatureTest.options, "--history", str(history))
+
+    def test_a_thread_outlives_its_first_message(self):
+        room = self.server.create()
+        self.server.fill(room, ["root"])
+        with self.server.socket(room) as bot:
+            post(bot, "an answer", reply_to="1")
+            for n in range(self.history - 1):
+                post(bot, f"message {n}")
+        ann = self.enter(room, "Ann")
+        ann.wait_for_selector("#m2")
+        self.wait(ann, "!!document.querySelector('#picker form')", "the features are loaded")
+        act(ann, "#m2", "Open thread")
+        ann.wait_for_selector("#panel :text('The first message is no longer kept.'):visible")
+        self.assertEqual(ann.locator("#panel [id^=t]").evaluate_all(
+            "(rows) => rows.map((row) => row.id)"), ["t2"])
+        ann.fill("#reply-field", "another answer")
+        ann.keyboard.press("Enter")
+        ann.wait_for_selector(f"#t{self.history + 2}:has-text('another answer')")
+
+
 class ThreadTests(FeatureTest):
     def test_people_reply_in_a_thread_that_stays_current(self):
         room, ann, carl = self.pair()

@@ -43,6 +43,18 @@ extension StockRoomsClient {
         return messages.map { $0["content"] ?? "" }
     }
 
+    /// The contents that were delivered, or that the state of the room showed after a join.
+    func knownContents(in room: String) throws -> Set<String> {
+        let prefix = "event conversation_state "
+        let states = try self.lines.filter { $0.hasPrefix(prefix) }.map {
+            try JSONObject(String($0.dropFirst(prefix.count)))
+        }
+        let shown = states.filter { $0.object("conversation")?["room_id"] == room }.flatMap {
+            ($0.objects("messages") ?? []).compactMap { $0["content"] }
+        }
+        return try Set(self.deliveredContents(in: room) + shown)
+    }
+
     func wait(for line: String, within time: Duration = Deadline.defaultTimeout) throws {
         try Deadline.wait(for: line, within: time) {
             try self.lines.contains { $0.hasPrefix(line) }
