@@ -66,7 +66,6 @@ struct ServedRoomsAPITests {
     @Test("ends a page at its bytes, and names the page that continues")
     func pageBytes() throws {
         let node = try ServedNode {
-            $0.settings.chatLimits.pageBytes = 1024
             $0.live.limits.pageBytes = 1024
         }
         let id = try node.create()
