@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import Cluster
 
-/// What a loop's chat engine sends: items to other loops and itself, requests to the store.
+/// The output of a loop's chat engine: items to other loops and itself, requests to the store.
 struct LoopOutput: Sendable {
     private(set) var id: LoopID
     /// Items for this loop itself, without an envelope.

@@ -188,7 +188,7 @@ public enum OutboxProgress: Int, Sendable {
     case more = 2
 }
 
-/// What a partition contains.
+/// The contents of a partition.
 public struct OutboxPartition: Sendable, Equatable {
     public let number: Int
     public let hasEvents: Bool

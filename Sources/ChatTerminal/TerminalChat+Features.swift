@@ -50,8 +50,8 @@ extension TerminalChat {
     /// The newest messages of a thread that are loaded.
     static let threadLimit = 50
 
-    /// What stands for the first message of a thread that the history no longer retains; nil if
-    /// that message is there, or not loaded.
+    /// The line in place of the first message of a thread, if the history no longer retains that
+    /// message; nil if it is there, or not loaded.
     static func goneRootSentence(for action: RoomAction, _ messages: [ChatMessage]) -> String? {
         guard case .thread(let root) = action, let first = messages.first, first.id != root,
             messages.count < Self.threadLimit

@@ -46,7 +46,7 @@ final class CommandCounter {
         }
     }
 
-    /// What went wrong, as the rest of a sentence that begins with the server's address. It has no
+    /// The problem, as the rest of a sentence that begins with the server's address. It has no
     /// period.
     private static func problem(_ failure: BlockingRedisClient.CallFailure) -> String {
         switch failure {
