@@ -16,13 +16,6 @@ struct UnfinishedInputTests {
     private static let frame = RawWebSocketClient.frame(
         opcode: 1, Array(repeating: UInt8(ascii: "x"), count: 150_000))
 
-    private func unfinishedBytes(of user: String, at node: TestNode) -> Int {
-        node.gateway.shared.rates.rate(
-            of: .user(UserID(tokenSubject: .init(user)), tenant: "default"),
-            limits: node.live.limits.ofUser, at: 0
-        ).unfinishedBytes
-    }
-
     private func begin(as user: String, at node: TestNode) throws -> FrameClient {
         let client = try FrameClient(TestNode.path(user, in: "room"), port: node.port)
         try client.socket.stream.send(Array(Self.frame.prefix(Self.begun)))
@@ -32,7 +25,7 @@ struct UnfinishedInputTests {
     private func wait(for count: Int, of user: String, at node: TestNode) throws {
         try Deadline.wait(
             for: "\(count) bytes of \(user)",
-            untilTrue: { self.unfinishedBytes(of: user, at: node) == count })
+            untilTrue: { node.rate(of: user).unfinishedBytes == count })
     }
 
     @Test("are bounded for a user over all its connections, and one may have any size")

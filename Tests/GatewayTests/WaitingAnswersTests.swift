@@ -45,13 +45,6 @@ struct WaitingAnswersTests {
         return peer
     }
 
-    private func waitingBytes(of user: String, at node: TestNode) -> Int {
-        node.gateway.shared.rates.rate(
-            of: .user(UserID(tokenSubject: .init(user)), tenant: "default"),
-            limits: node.live.limits.ofUser, at: 0
-        ).waitingBytes
-    }
-
     @Test(
         "are one for a user, and on other connections further ones below the limit",
         arguments: requests)
@@ -65,7 +58,7 @@ struct WaitingAnswersTests {
         let first = try self.open(request, as: "ann", at: node)
         try Deadline.wait(
             for: "the answer to wait",
-            untilTrue: { self.waitingBytes(of: "ann", at: node) > Self.limit })
+            untilTrue: { node.rate(of: "ann").waitingBytes > Self.limit })
         var others: [TestPeer] = []
         for _ in 0..<5 { others.append(try self.open(request, as: "ann", at: node)) }
         try TestPeer.wait(for: "the end of the others", among: others) {
@@ -83,7 +76,7 @@ struct WaitingAnswersTests {
         }
         try Deadline.wait(
             for: "the user's answers to be read",
-            untilTrue: { self.waitingBytes(of: "ann", at: node) == 0 })
+            untilTrue: { node.rate(of: "ann").waitingBytes == 0 })
         let again = try self.open(request, as: "ann", at: node)
         var bytes = 0
         try TestPeer.wait(for: "the answer", among: [again]) {
@@ -106,10 +99,10 @@ struct WaitingAnswersTests {
         var peer: TestPeer? = try self.open(Self.requests[0], as: "ann", at: node)
         try Deadline.wait(
             for: "the answer to wait",
-            untilTrue: { self.waitingBytes(of: "ann", at: node) > Self.limit })
+            untilTrue: { node.rate(of: "ann").waitingBytes > Self.limit })
         _ = peer
         peer = nil
         try Deadline.wait(
-            for: "the end", untilTrue: { self.waitingBytes(of: "ann", at: node) == 0 })
+            for: "the end", untilTrue: { node.rate(of: "ann").waitingBytes == 0 })
     }
 }

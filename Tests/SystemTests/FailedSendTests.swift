@@ -147,8 +147,7 @@ struct FailedSendTests {
         clients = []
         for master in try store.masters() { try master.execute(end) }
         for node in nodes {
-            try Deadline.wait(
-                for: "health to be good", untilTrue: { try node.health().status == 200 })
+            try node.awaitHealthy()
         }
         clients = try ProtocolAdapter.all.enumerated().map {
             try FailedSendClient($0.element, nodes[$0.offset % 2])
@@ -184,8 +183,7 @@ struct FailedSendTests {
         #expect(outcomes.contains("unknown"))
         master.unfreeze()
         for node in nodes {
-            try Deadline.wait(
-                for: "health to be good", untilTrue: { try node.health().status == 200 })
+            try node.awaitHealthy()
         }
         for client in clients { try client.post("\(client.adapter.name) after") }
 

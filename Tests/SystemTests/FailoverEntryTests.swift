@@ -110,10 +110,7 @@ struct FailoverEntryTests {
         for client in first + second where try !client.hasEntered() { hasEntered = false }
         try oldServer.restart()
         try servers.awaitHealthy()
-        for node in nodes {
-            try Deadline.wait(
-                for: "health to be good", untilTrue: { try node.health().status == 200 })
-        }
+        for node in nodes { try node.awaitHealthy() }
         return hasEntered
     }
 

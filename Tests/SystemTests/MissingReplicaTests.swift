@@ -21,7 +21,7 @@ struct MissingReplicaTests {
 
         let replica = try RedisServer(["--replicaof", "127.0.0.1 \(redis.port)"])
         defer { replica.process.kill() }
-        try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
+        try node.awaitHealthy()
         let alice = try node.connect("alice")
         try alice.post("safe")
         #expect(try replica.execute("KEYS", "*:log:default:lobby").contains("lobby"))

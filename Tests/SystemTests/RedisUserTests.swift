@@ -104,7 +104,7 @@ struct RedisUserTests {
                     == true
             })
         try redis.execute(["ACL", "SETUSER"] + Self.rule)
-        try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
+        try node.awaitHealthy()
     }
 
     @Test("is logged if its name, password or database is wrong", .long)
@@ -184,8 +184,7 @@ struct RedisUserTests {
         }
         #expect(try nodes[1].stop() == .exited(0))
         try alice.post("three")
-        try Deadline.wait(
-            for: "health to be good", untilTrue: { try nodes[0].health().status == 200 })
+        try nodes[0].awaitHealthy()
 
         #expect(try redis.execute("ACL", "LOG") == "")
         #expect(try redis.execute("DBSIZE") == "0")

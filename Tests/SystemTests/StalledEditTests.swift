@@ -84,9 +84,7 @@ struct StalledEditTests {
             for client in clients { try client.awaitAnswer() }
         }
         // It is stored after all edits whose outcome is unknown.
-        try Deadline.wait(
-            for: "health to be good",
-            untilTrue: { try nodes.allSatisfy { try $0.health().status == 200 } })
+        for node in nodes { try node.awaitHealthy() }
         try clients[0].beginEdit("the last")
         try clients[0].awaitAnswer()
         let stored = try self.message(at: nodes[0])

@@ -115,6 +115,12 @@ public final class ConfabServer {
 
     public func health() throws -> HTTPReply { try .get("/api/health", port: self.port) }
 
+    /// Waits until the node is healthy.
+    public func awaitHealthy() throws {
+        try Deadline.wait(
+            for: "health to be good", untilTrue: { try self.health().status == 200 })
+    }
+
     public func metrics() throws -> String {
         let reply = try HTTPReply.get("/metrics", port: self.adminPort)
         guard reply.status == 200 else { throw TestFailure("/metrics answers \(reply.status)") }
