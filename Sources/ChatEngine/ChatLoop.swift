@@ -11,7 +11,6 @@ public import Cluster
 /// gateway does.
 public struct ChatLoop: Sendable {
     public private(set) var id: LoopID
-    private var limits: Limits
     var output: LoopOutput
     var owner: ShardOwner
     var subscriptions: ConversationSubscriptions
@@ -40,7 +39,6 @@ public struct ChatLoop: Sendable {
 
     public init(id: LoopID, view: View, limits: Limits) {
         self.id = id
-        self.limits = limits
         self.output = LoopOutput(id: id, traceRecords: limits.traceSteps)
         self.owner = ShardOwner(id: id, view: view, limits: limits)
         self.newestViewNumber = view.number
@@ -84,7 +82,6 @@ public struct ChatLoop: Sendable {
 
     /// Replaces the limits, except those that are fixed at the start.
     public mutating func follow(_ limits: Limits) {
-        self.limits = limits
         self.owner.follow(limits)
     }
 
@@ -105,7 +102,7 @@ public struct ChatLoop: Sendable {
         self.newestViewNumber = max(self.newestViewNumber, view.number)
         self.output.rejoin(as: id)
         self.owner.retainAll(at: now)
-        self.owner = ShardOwner(id: id, view: view, limits: self.limits, replacing: self.owner)
+        self.owner = ShardOwner(id: id, view: view, replacing: self.owner)
         self.subscriptions.rejoin(as: id, view: view, at: now, output: &self.output)
     }
 

@@ -141,8 +141,8 @@ struct ShardOwner: Sendable {
 
     /// Creates the loop's next owner, which keeps the retained histories of the last one, and
     /// retains those of its unanswered writes that turn out to be stored.
-    init(id: LoopID, view: View, limits: Limits, replacing previous: ShardOwner) {
-        self.init(id: id, view: view, limits: limits)
+    init(id: LoopID, view: View, replacing previous: ShardOwner) {
+        self.init(id: id, view: view, limits: previous.limits)
         self.retainedHistories = previous.retainedHistories
         self.unofferedCount = previous.unofferedCount
         self.storeInDoubtUntil = previous.storeInDoubtUntil

@@ -37,7 +37,7 @@ extension ServeOptions {
             }
         }
         try self.adjustLimits(limitSources)
-        self.setFixedLimits()
+        self.setRetention()
         self.hideSecrets()
         self.resolveAnonymous()
         for limit in LimitTable.all {
@@ -112,9 +112,7 @@ extension ServeOptions {
             "outbound-bytes: raise outbound-bytes, too")
     }
 
-    /// Sets the limits that other settings decide.
-    private mutating func setFixedLimits() {
-        self.limits.historyLimit = self.history
+    private mutating func setRetention() {
         // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
         // while.
         if case .redis = self.store { self.limits.retention = .seconds(60) }
@@ -140,7 +138,7 @@ extension ServeOptions {
             throw .conflict("--tls-key needs --tls-cert")
         }
         if case .redis = self.store {
-            guard self.history > 0 else {
+            guard self.limits.historyLimit > 0 else {
                 throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
             }
             if self.jwtSecretFile == nil, self.jwtPublicKeyFiles.isEmpty, self.jwksFile == nil {
@@ -161,7 +159,7 @@ extension ServeOptions {
             }
         }
         try self.checkWebhooks()
-        if self.history == 0, self.store == .memory {
+        if self.limits.historyLimit == 0, self.store == .memory {
             throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
         }
     }

@@ -27,8 +27,6 @@ public struct ServeOptions: Sendable, Equatable {
     public var trustedProxies = IPNetwork.loopback
 
     public var store = StoreLocation.sqlite(path: "confab.db")
-    /// Messages retained per conversation; 0: all.
-    public var history = 10_000
 
     /// The prefix of every key in Redis. Clusters with different names can share one Redis.
     public var clusterName = "confab"

@@ -98,7 +98,7 @@ enum ServeTable {
             setting(
                 "history", .number, "N", default: "10000", in: "Messages",
                 "messages per conversation; 0: all (sqlite: only)"),
-            sets: \.history, ValueParsing.integer(in: 0...1_000_000_000)),
+            sets: \.limits.historyLimit, ValueParsing.integer(in: 0...1_000_000_000)),
     ]
 
     private static let cluster: [OptionBinding<ServeOptions>] = [

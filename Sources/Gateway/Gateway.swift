@@ -144,7 +144,6 @@ public final class Gateway: Sendable {
     public func reload(_ live: LiveSettings) {
         self.shared.limits.withLock { $0 = live.limits }
         self.shared.addresses.reload(live.limits)
-        self.shared.rates.reload(live.limits.ofUser)
         // Executed on each loop, because a full mailbox would refuse a message.
         for gatewayLoop in self.gatewayLoops {
             gatewayLoop.loop.execute { gatewayLoop.reload(live) }

@@ -50,7 +50,7 @@ final class GatewayShared: Sendable {
         self.stores = stores
         self.logger = logger
         self.limits = Mutex(limits)
-        self.rates = RateLedger(limits.ofUser) { settings.readClocks().monotonic }
+        self.rates = RateLedger { settings.readClocks().monotonic }
         self.addresses = AddressLedger(limits) { address, count in
             logger.warning(
                 "address has many connections",

@@ -15,7 +15,9 @@ final class LoopContext {
     let loop: EventLoop
     let shared: GatewayShared
     /// Settings that a reload replaces.
-    @exclusivity(unchecked) var live: LiveSettings
+    @exclusivity(unchecked) private(set) var live: LiveSettings
+    /// Those of `live`. To check a message, a copy of all limits would cost more than the check.
+    @exclusivity(unchecked) private(set) var userLimits: UserLimits
     @exclusivity(unchecked) var counters: LoopCounters
     /// The bans that this loop enforces.
     @exclusivity(unchecked) var bans = BanList()
@@ -40,11 +42,17 @@ final class LoopContext {
         self.loop = loop
         self.shared = shared
         self.live = live
+        self.userLimits = live.limits.ofUser
         self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
         let now = shared.settings.readClocks()
         self.now = now
         self.startedAt = now.monotonic
         self.date = HTTPDate(now.wall)
+    }
+
+    func reload(_ live: LiveSettings) {
+        self.live = live
+        self.userLimits = live.limits.ofUser
     }
 
     var settings: GatewaySettings {

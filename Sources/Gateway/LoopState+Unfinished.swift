@@ -51,7 +51,7 @@ extension LoopState {
             user = self.context.userRate(of: webSocket, connection)
         case .http(let exchange):
             user = rates.rate(
-                of: exchange.limitKey(of: connection), limits: self.context.live.limits.ofUser,
+                of: exchange.limitKey(of: connection), limits: self.context.userLimits,
                 at: self.context.now.monotonic)
         case .handshake, .listening:
             preconditionFailure("A connection without a protocol has no unfinished input.")

@@ -68,7 +68,7 @@ struct LoopState {
 
     /// Replaces keys, certificates, origins and limits, for open and new connections.
     mutating func reload(_ live: LiveSettings) {
-        self.context.live = live
+        self.context.reload(live)
         self.bridge.reload(live)
         self.http.allowedHost = []
     }

@@ -24,11 +24,11 @@ enum NodeStore {
         outbox: OutboxWriter?, logger: Logger
     ) throws {
         switch options.store {
-        case .memory: self = .local(.memory(history: options.history, outbox: outbox))
+        case .memory: self = .local(.memory(history: options.limits.historyLimit, outbox: outbox))
         case .sqlite(let path):
             do throws(StoreFailure) {
                 self = .local(
-                    try .sqlite(path: path, history: options.history, outbox: outbox))
+                    try .sqlite(path: path, history: options.limits.historyLimit, outbox: outbox))
             } catch {
                 throw StoreProblem(description: "--store: \(error)")
             }
@@ -36,7 +36,7 @@ enum NodeStore {
             var redis = try RedisSettings(url, trusting: options.redisCAFile)
             redis.name = "confab-\(name)"
             var settings = RedisStoreSettings(
-                clusterName: options.clusterName, history: options.history, url: url)
+                clusterName: options.clusterName, history: options.limits.historyLimit, url: url)
             settings.outbox = outbox
             self = .shared(
                 try SharedStore(

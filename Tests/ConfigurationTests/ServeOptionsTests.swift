@@ -64,7 +64,7 @@ struct ServeOptionsTests {
             $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]
         },
         Sample(option: "store", words: ["memory:"], json: #""memory:""#) { $0.store == .memory },
-        Sample(option: "history", words: ["77"], json: "77") { $0.history == 77 },
+        Sample(option: "history", words: ["77"], json: "77") { $0.limits.historyLimit == 77 },
         Sample(option: "cluster-name", words: ["chat-2"], json: #""chat-2""#) {
             $0.clusterName == "chat-2"
         },
@@ -217,7 +217,7 @@ struct ServeOptionsTests {
         ]
         let options = try serve("--config c.json --loops 3", environment: environment, files: files)
         #expect(options.loops == 3)
-        #expect(options.history == 2)
+        #expect(options.limits.historyLimit == 2)
         #expect(options.origins == AllowedOrigins(own: true, others: ["http://environment"]))
         #expect(options.nodeID == "file")
         #expect(

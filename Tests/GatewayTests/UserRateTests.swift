@@ -28,7 +28,7 @@ struct UserRateTests {
     @Test("is one for all connections, and not new with a new connection")
     func shared() {
         let limits = Self.limits()
-        let ledger = RateLedger(limits) { 0 }
+        let ledger = RateLedger { 0 }
         var admitted = 0
         for _ in 0..<100 {
             let rate = ledger.rate(of: Self.key("ann"), limits: limits, at: 1000)
@@ -54,7 +54,7 @@ struct UserRateTests {
     @Test("is forgotten when no connection has it and it is as a new one")
     func purge() {
         let limits = Self.limits()
-        let ledger = RateLedger(limits) { 0 }
+        let ledger = RateLedger { 0 }
         let held = ledger.rate(of: Self.key("ann"), limits: limits, at: 0)
         for number in 0..<5000 {
             let time = Int64(number) * 1000

@@ -21,7 +21,7 @@ extension ChatBridge {
     mutating func admit(
         _ connection: Connection, _ webSocket: WebSocketState, byteCount: Int
     ) -> Bool {
-        let limits = self.context.live.limits.ofUser
+        let limits = self.context.userLimits
         let cost = 1 + byteCount / limits.messageBytes
         switch self.rate(of: webSocket, connection)
             .admit(limits: limits, at: self.context.now.monotonic, cost: Float(cost))
@@ -64,7 +64,7 @@ extension ChatBridge {
     /// Reads a client again that was above its limit. The rate of a client that sends nothing is
     /// released, because most connections are idle.
     mutating func updateRate(of webSocket: WebSocketState, _ connection: Connection) {
-        let (limits, now) = (self.context.live.limits.ofUser, self.context.now.monotonic)
+        let (limits, now) = (self.context.userLimits, self.context.now.monotonic)
         guard let rate = webSocket.rate else {
             if webSocket.userRate?.isFull(limits: limits, at: now) == true {
                 webSocket.userRate = nil
@@ -102,7 +102,7 @@ extension ChatBridge {
     /// - Returns: whether the page may be read.
     func admitReplay(_ connection: Connection, _ webSocket: WebSocketState) -> Bool {
         let isAdmitted = self.rate(of: webSocket, connection)
-            .admitReplay(limits: self.context.live.limits.ofUser, at: self.context.now.monotonic)
+            .admitReplay(limits: self.context.userLimits, at: self.context.now.monotonic)
         if !isAdmitted { self.pool.scheduleTimer(connection) }
         return isAdmitted
     }
@@ -110,7 +110,7 @@ extension ChatBridge {
     /// Counts the bytes of a page that is sent.
     func chargeReplay(_ bytes: Int, to webSocket: WebSocketState) {
         webSocket.userRate?.chargeReplay(
-            bytes: bytes, limits: self.context.live.limits.ofUser, at: self.context.now.monotonic)
+            bytes: bytes, limits: self.context.userLimits, at: self.context.now.monotonic)
     }
 
     /// Executes a further read for the answer to one request, as soon as the user's replays allow
@@ -122,7 +122,7 @@ extension ChatBridge {
         after bytes: Int
     ) {
         self.context.userRate(of: webSocket, connection).chargeReplay(
-            bytes: bytes, limits: self.context.live.limits.ofUser, at: self.context.now.monotonic)
+            bytes: bytes, limits: self.context.userLimits, at: self.context.now.monotonic)
         guard self.admitReplay(connection, webSocket) else {
             webSocket.furtherRead = WebSocketState.FurtherRead(step: step)
             return self.blockReading(connection, webSocket)
@@ -153,7 +153,7 @@ extension ChatBridge {
     ) -> ChatError? {
         guard command.storesBytes else { return nil }
         return self.context.userRate(of: webSocket, connection).store(
-            command, in: key, limits: self.context.live.limits.ofUser,
+            command, in: key, limits: self.context.userLimits,
             at: self.context.now.monotonic)
     }
 
@@ -167,14 +167,14 @@ extension ChatBridge {
             webSocket.userRate
             ?? self.context.shared.rates.existing(LimitKey(of: webSocket, connection))
         return user?.entryRefusal(
-            limits: self.context.live.limits.ofUser, at: self.context.now.monotonic)
+            limits: self.context.userLimits, at: self.context.now.monotonic)
     }
 
     /// Counts the bytes of a membership that has come into being.
     func joined(_ result: JoinResult, _ connection: Connection, _ webSocket: WebSocketState) {
         guard result.isNewMember, let person = webSocket.session?.principal?.person else { return }
         self.context.userRate(of: webSocket, connection).storeMember(
-            person, limits: self.context.live.limits.ofUser, at: self.context.now.monotonic)
+            person, limits: self.context.userLimits, at: self.context.now.monotonic)
     }
 
     // MARK: Slow readers
@@ -219,7 +219,7 @@ extension LoopContext {
     func userRate(of webSocket: WebSocketState, _ connection: Connection) -> UserRate {
         if let user = webSocket.userRate { return user }
         let user = self.shared.rates.rate(
-            of: LimitKey(of: webSocket, connection), limits: self.live.limits.ofUser,
+            of: LimitKey(of: webSocket, connection), limits: self.userLimits,
             at: self.now.monotonic)
         webSocket.userRate = user
         return user

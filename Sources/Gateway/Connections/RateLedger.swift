@@ -11,8 +11,6 @@ final class RateLedger: Sendable {
         var users = RateTable<LimitKey>()
         /// For requests that count for no user, but for their address.
         var requests = RateTable<IPAddress>()
-        /// For requests that come from no loop.
-        var limits: UserLimits
     }
 
     private let state: Mutex<State>
@@ -21,12 +19,10 @@ final class RateLedger: Sendable {
     private let unfinished = Atomic<Int>(0)
 
     /// - Parameter now: a monotonic clock in milliseconds.
-    init(_ limits: UserLimits, now: @escaping @Sendable () -> Int64) {
-        self.state = Mutex(State(limits: limits))
+    init(now: @escaping @Sendable () -> Int64) {
+        self.state = Mutex(State())
         self.now = now
     }
-
-    func reload(_ limits: UserLimits) { self.state.withLock { $0.limits = limits } }
 
     /// Nil if the rate is as a new one.
     func existing(_ key: LimitKey) -> UserRate? { self.state.withLock { $0.users.rates[key] } }
@@ -41,22 +37,24 @@ final class RateLedger: Sendable {
     }
 
     /// As `UserRate.store`, for a request that comes from no loop.
-    func store(_ command: ChatCommand, in key: ConversationKey, by client: LimitKey) -> ChatError? {
+    func store(
+        _ command: ChatCommand, in key: ConversationKey, by client: LimitKey, limits: UserLimits
+    ) -> ChatError? {
         guard command.storesBytes else { return nil }
-        let (limits, now) = (self.state.withLock { $0.limits }, self.now())
+        let now = self.now()
         return self.rate(of: client, limits: limits, at: now)
             .store(command, in: key, limits: limits, at: now)
     }
 
     /// As `UserRate.storeMember`.
-    func storeMember(_ person: Person, by client: LimitKey) {
-        let (limits, now) = (self.state.withLock { $0.limits }, self.now())
+    func storeMember(_ person: Person, by client: LimitKey, limits: UserLimits) {
+        let now = self.now()
         self.rate(of: client, limits: limits, at: now).storeMember(person, limits: limits, at: now)
     }
 
     /// As `UserRate.consumeReplay`.
-    func consumeReplay(by client: LimitKey) -> Double? {
-        let (limits, now) = (self.state.withLock { $0.limits }, self.now())
+    func consumeReplay(by client: LimitKey, limits: UserLimits) -> Double? {
+        let now = self.now()
         return self.rate(of: client, limits: limits, at: now).consumeReplay(limits: limits, at: now)
     }
 

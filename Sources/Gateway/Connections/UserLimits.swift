@@ -1,7 +1,7 @@
 import ChatModel
 import Configuration
 
-/// What one user may use. A small value, because most messages are checked against it.
+/// The limits of one user. A small value, because most messages are checked against it.
 struct UserLimits {
     var messagesPerSecond: Int
     var messageBurst: Int

@@ -87,7 +87,7 @@ extension HTTPServer {
         _ request: HTTPRequest, _ exchange: HTTPExchange,
         _ responseContext: inout HTTPResponseContext
     ) throws(HTTPError) {
-        let (limits, now) = (self.context.live.limits.ofUser, self.context.now.monotonic)
+        let (limits, now) = (self.context.userLimits, self.context.now.monotonic)
         let user = self.context.shared.rates.rate(of: request.limitKey, limits: limits, at: now)
         if exchange.rate?.user !== user { exchange.rate = ConnectionRate(user) }
         let cost = exchange.cost(limits) - (exchange.isCounted ? 1 : 0)
@@ -102,7 +102,7 @@ extension HTTPServer {
 
     /// Counts a new WebSocket or session of a user.
     func countConnect(of key: LimitKey) -> Result<UserRate, HTTPError> {
-        let (limits, now) = (self.context.live.limits.ofUser, self.context.now.monotonic)
+        let (limits, now) = (self.context.userLimits, self.context.now.monotonic)
         let user = self.context.shared.rates.rate(of: key, limits: limits, at: now)
         guard let wait = user.consumeConnect(limits: limits, at: now) else {
             return .success(user)
@@ -126,7 +126,7 @@ extension HTTPServer {
         guard connection.isClient, case .http(let exchange) = connection.phase, !exchange.isCounted
         else { return }
         exchange.isCounted = true
-        let (limits, now) = (self.context.live.limits.ofUser, self.context.now.monotonic)
+        let (limits, now) = (self.context.userLimits, self.context.now.monotonic)
         let rate = self.context.shared.rates.requestRate(
             of: self.clientAddress(connection).ip, limits: limits, at: now)
         if rate.consume(limits: limits, at: now, cost: exchange.cost(limits)) != nil,

@@ -50,13 +50,16 @@ extension Gateway {
         if let ban = self.shared.bans.list.ban(of: command.user, from: key, at: WallClock.now) {
             return .failed(.banned(ban.notice))
         }
-        if let error = self.shared.rates.store(command, in: key, by: client) {
+        if let error = self.shared.rates.store(
+            command, in: key, by: client, limits: self.limits.ofUser)
+        {
             return .failed(error)
         }
         let answer = await self.operatorCommand(command, in: key, within: time)
         if case .join(let request) = command, case .joined(let result)? = answer, result.isNewMember
         {
-            self.shared.rates.storeMember(request.principal.person, by: client)
+            self.shared.rates.storeMember(
+                request.principal.person, by: client, limits: self.limits.ofUser)
         }
         return answer
     }
@@ -85,7 +88,9 @@ extension Gateway {
     /// Counts a further page for the answer to one request as a page of a replay, and returns when
     /// the client may read it.
     public func awaitFurtherRead(by client: LimitKey) async {
-        while let seconds = self.shared.rates.consumeReplay(by: client), !Task.isCancelled {
+        while let seconds = self.shared.rates.consumeReplay(
+            by: client, limits: self.limits.ofUser), !Task.isCancelled
+        {
             try? await Task.sleep(for: .seconds(seconds))
         }
     }
