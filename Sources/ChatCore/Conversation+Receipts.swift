@@ -91,12 +91,20 @@ extension Conversation {
             self.members[reader].isCursorDirty = false
             self.dirtyCursors.removeAll { $0 == reader }
             let member = self.members[reader].member
-            let delivered = max(member.deliveredCursor, through)
-            effects.append(
-                .write(
-                    .cursors(member.user, read: through, delivered: delivered), revision: 0,
-                    origin: nil))
+            self.writeCursors(
+                of: member.user, read: through, delivered: max(member.deliveredCursor, through),
+                into: &effects)
         }
+    }
+
+    private mutating func writeCursors(
+        of user: UserID, read: SequenceNumber, delivered: SequenceNumber,
+        into effects: inout [ConversationEffect]
+    ) {
+        self.cursorWritesInFlight += 1
+        effects.append(
+            .write(
+                .cursors(user, read: read, delivered: delivered), revision: 0, origin: nil))
     }
 
     /// The store has a member's cursors.
@@ -104,6 +112,7 @@ extension Conversation {
         of user: UserID, read: SequenceNumber, delivered: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
+        self.cursorWritesInFlight = max(self.cursorWritesInFlight - 1, 0)
         guard !self.unstoredReads.isEmpty, let reader = self.members.number(of: user) else {
             return
         }
@@ -295,11 +304,9 @@ extension Conversation {
             self.members[number].isCursorDirty = false
             guard self.members.isMember(number) else { continue }
             let member = self.members[number].member
-            effects.append(
-                .write(
-                    .cursors(
-                        member.user, read: member.readCursor, delivered: member.deliveredCursor),
-                    revision: 0, origin: nil))
+            self.writeCursors(
+                of: member.user, read: member.readCursor, delivered: member.deliveredCursor,
+                into: &effects)
         }
         self.dirtyCursors.removeAll()
     }
@@ -310,6 +317,7 @@ extension Conversation {
         of user: UserID, read: SequenceNumber, because cause: ChatError, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
+        self.cursorWritesInFlight = max(self.cursorWritesInFlight - 1, 0)
         guard let number = self.members.number(of: user) else { return }
         let reads = self.unstoredReads.finishRound(of: number, through: read)
         for read in reads { effects.append(.answer(.failed(cause), to: read.origin)) }

@@ -144,6 +144,8 @@ extension Conversation {
             effects.append(.requestReattach)
         }
         self.phase = .unloaded
+        // The answers to writes before this are dropped.
+        self.cursorWritesInFlight = 0
         self.subscribers.resetSendOrder()
         self.abandonLookups(because: cause, into: &effects)
         self.abandonReactions(because: cause, into: &effects)

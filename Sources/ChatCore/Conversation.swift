@@ -103,6 +103,8 @@ public struct Conversation: Sendable {
     var unstoredReads = UnstoredReads()
     var dirtyCursors: [UInt32] = []
     var cursorFlushDue: Int64 = 0
+    /// Until the store has answered them, loading the conversation again could miss these cursors.
+    var cursorWritesInFlight = 0
     /// The newest stored message in its present state; nil if it was stored before the conversation
     /// was loaded.
     var lastMessage: Message?
@@ -149,7 +151,8 @@ public struct Conversation: Sendable {
         self.subscribers.isEmpty && !self.hasWritesInFlight
             && self.waitingInputs.isEmpty && self.pendingLookups.isEmpty
             && self.reactionBatches.isEmpty
-            && self.dirtyCursors.isEmpty && self.unstoredReads.isEmpty
+            && self.dirtyCursors.isEmpty && self.cursorWritesInFlight == 0
+            && self.unstoredReads.isEmpty
             && self.presence.dueMembers.isEmpty && self.typingUsers.isEmpty
             && !self.phase.isReading
     }

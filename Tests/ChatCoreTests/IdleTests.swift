@@ -63,6 +63,19 @@ struct IdleTests {
         #expect(fixture.conversation.isIdle)
     }
 
+    /// The store could answer a load with the cursors from before the write.
+    @Test("not while the store writes cursors", arguments: [true, false])
+    func cursorsInFlight(isStored: Bool) {
+        var fixture = Self.fixture
+        _ = fixture.reportDelivered(1...1, to: bob)
+        fixture.isStoreSlow = true
+        _ = fixture.advance(by: .seconds(5))
+        #expect(fixture.storeRequests.last == "cursors bob read 0 delivered 1")
+        #expect(!fixture.conversation.isIdle)
+        _ = isStored ? fixture.answerStore() : fixture.failStore()
+        #expect(fixture.conversation.isIdle == isStored, "failed ones are written again")
+    }
+
     @Test("not while an absence is waiting to be announced")
     func presence() {
         var fixture = Self.fixture

@@ -174,8 +174,8 @@ def sanitized(job, name, environment):
     # Swift's report of a crash ends the sanitizer before the signal ends the program.
     options = {"width": 4, "minutes": 60, "scratch": scratch,
                "environment": {"SWIFT_BACKTRACE": "enable=no", **environment}}
-    unit(job, **options)
-    system(job, **options)
+    # One after the other; the second also runs if the first fails.
+    job.side_by_side([lambda: unit(job, **options), lambda: system(job, **options)], width=1)
 
 
 def thread(job):
