@@ -145,7 +145,8 @@ struct CopyCommandTests {
 
     @Test("continues after it was killed and after Redis died, and only once at a time", .long)
     func faults() throws {
-        let server = try ConfabServer(Self.history, store: .sqlite)
+        let server = try ConfabServer(
+            Self.history + ["--limit", "messages-per-second=1000"], store: .sqlite)
         let folder = server.folder
         let count = 600
         for number in 1...count { try server.connect("bob", to: "room\(number)").post("x") }
