@@ -103,8 +103,13 @@ extension Conversation {
     ) {
         self.cursorWritesInFlight += 1
         effects.append(
-            .write(
-                .cursors(user, read: read, delivered: delivered), revision: 0, origin: nil))
+            .write(.cursors(user, read: read, delivered: delivered), revision: 0, origin: nil))
+    }
+
+    /// The store has answered a write of cursors, perhaps one from before the conversation was
+    /// abandoned, which no longer counts.
+    private mutating func finishCursorWrite() {
+        self.cursorWritesInFlight = max(self.cursorWritesInFlight - 1, 0)
     }
 
     /// The store has a member's cursors.
@@ -112,7 +117,7 @@ extension Conversation {
         of user: UserID, read: SequenceNumber, delivered: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        self.cursorWritesInFlight = max(self.cursorWritesInFlight - 1, 0)
+        self.finishCursorWrite()
         guard !self.unstoredReads.isEmpty, let reader = self.members.number(of: user) else {
             return
         }
@@ -317,7 +322,7 @@ extension Conversation {
         of user: UserID, read: SequenceNumber, because cause: ChatError, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        self.cursorWritesInFlight = max(self.cursorWritesInFlight - 1, 0)
+        self.finishCursorWrite()
         guard let number = self.members.number(of: user) else { return }
         let reads = self.unstoredReads.finishRound(of: number, through: read)
         for read in reads { effects.append(.answer(.failed(cause), to: read.origin)) }
