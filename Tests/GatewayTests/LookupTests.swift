@@ -17,18 +17,6 @@ import Testing
 struct LookupTests {
     private static let time = Duration.seconds(20)
 
-    /// Asks until there is an answer.
-    private func wait<Answer>(
-        for description: String, until answer: () async throws -> Answer?
-    ) async throws -> Answer {
-        let deadline = Deadline()
-        while true {
-            if let answer = try await answer() { return answer }
-            if deadline.isExpired { throw TestFailure("waited for \(description)") }
-            try await Task.sleep(for: .milliseconds(10))
-        }
-    }
-
     /// All connections of a node, read in small slices.
     private func connections(
         of node: TestNode, _ filter: ConnectionFilter = ConnectionFilter()
@@ -54,7 +42,7 @@ struct LookupTests {
         let echo = try node.echo()
         let http = try ByteStream(port: node.port)
         try node.waitForConnections(22)
-        let found = try await self.wait(for: "all subscriptions") {
+        let found = try await Deadline.waitAsync(for: "all subscriptions") {
             () async throws -> [ConnectionReport]? in
             let found = try await self.connections(of: node)
             return found.count { $0.conversationCount == 1 } == 20 ? found : nil
@@ -96,7 +84,7 @@ struct LookupTests {
         let reader = try node.peer("dan", in: "flood", receiveBytes: 4096)
         let writer = try node.peer("eve", in: "flood")
         let text = String(repeating: "x", count: 3900)
-        let found = try await self.wait(for: "a slow connection") {
+        let found = try await Deadline.waitAsync(for: "a slow connection") {
             () async throws -> [ConnectionReport]? in
             for _ in 0..<20 { try writer.send(ConversationsFrames.message(text)) }
             let found = try await self.connections(of: node, filter)
@@ -155,7 +143,7 @@ struct LookupTests {
         #expect(try await self.connections(of: node)[0].roundTrip == nil)
         clock.advance(milliseconds: 300)
         try peer.send(bytes: RawWebSocketClient.frame(opcode: 10, []))
-        let roundTrip = try await self.wait(for: "a round trip") {
+        let roundTrip = try await Deadline.waitAsync(for: "a round trip") {
             try await self.connections(of: node)[0].roundTrip
         }
         #expect(roundTrip == 300)

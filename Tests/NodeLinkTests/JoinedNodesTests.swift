@@ -39,11 +39,9 @@ private final class LinkedNode {
         self.loop.stop()
         self.loop.join()
     }
-}
 
-extension LinkedNode {
-    /// Its present number in the cluster.
-    var number: UInt64 {
+    /// The present one: a node that was too slow has joined again under another.
+    var incarnation: UInt64 {
         get async { await self.link.clusterStatus().localNode }
     }
 }
@@ -71,22 +69,20 @@ extension AgentSuites {
         }
 
         @Test("carries calls to other nodes and their replies")
-        func calls() async {
-            // A reply that comes too late is left out, and a node that was too slow has another
-            // number, so a slow machine needs more than one call.
-            let deadline = Deadline()
-            var reply = await self.first.link.call(
-                self.second.number, NodeRequest("shards"))
-            while reply == .failure(.noAnswer), !deadline.isExpired {
-                reply = await self.first.link.call(self.second.number, NodeRequest("shards"))
+        func calls() async throws {
+            // A reply that comes too late is left out, so a slow machine needs more than one call.
+            let reply = try await Deadline.waitAsync(for: "a reply") {
+                let reply = await self.first.link.call(
+                    self.second.incarnation, NodeRequest("shards"))
+                return reply == .failure(.noAnswer) ? nil : reply
             }
             #expect(reply == .success("2 answers shards"))
-            var replies: [UInt64: String] = [:]
-            while replies.count < 2, !deadline.isExpired {
-                replies = await self.second.link.callAll(
-                    [self.first.number, self.second.number, 3], NodeRequest("node"))
+            try await Deadline.waitAsync(for: "the replies of both nodes, and no other") {
+                let (first, second) = (await self.first.incarnation, await self.second.incarnation)
+                let replies = await self.second.link.callAll(
+                    [first, second, 3], NodeRequest("node"))
+                return replies == [first: "1 answers node", second: "2 answers node"] ? () : nil
             }
-            #expect(Set(replies.values) == ["1 answers node", "2 answers node"])
         }
 
         /// Asks the first node directly, as a node with this incarnation and key.
@@ -200,12 +196,10 @@ extension AgentSuites {
         }
 
         private func newestEvent(_ name: String) async throws -> NodeLink.Event {
-            let deadline = Deadline()
-            while !deadline.isExpired {
+            try await Deadline.waitAsync(for: "the event \(name)") {
                 let events = await self.second.link.events(in: .before(nil), limit: 10) ?? []
-                if let event = events.last(where: { $0["event"] == name }) { return event }
+                return events.last { $0["event"] == name }
             }
-            throw TestFailure("no event \(name)")
         }
 
         @Test("hands all shards over, takes its share back, and leaves")
@@ -216,8 +210,8 @@ extension AgentSuites {
             #expect(self.first.link.joinState.hasHandedOver)
             #expect(self.first.link.joinState.isDraining)
             try await self.wait(for: "a view in which the other node owns all", at: self.first) {
-                view, ownNumber in
-                (0..<Shard.count).allSatisfy { view.owner(of: $0).incarnation != ownNumber }
+                view, own in
+                (0..<Shard.count).allSatisfy { view.owner(of: $0).incarnation != own }
             }
 
             self.first.link.resume()
@@ -225,22 +219,19 @@ extension AgentSuites {
             await self.first.link.leave(within: .seconds(600))
             #expect(!self.first.link.joinState.isJoined)
             try await self.wait(for: "a view without the node", at: self.second) {
-                view, ownNumber in view.nodes.map(\.incarnation) == [ownNumber]
+                view, own in view.nodes.map(\.incarnation) == [own]
             }
         }
 
-        /// Waits for a view at a node. On a busy machine, a node may have been evicted and have
-        /// joined again under another number.
+        /// Waits for a view at a node, whose present incarnation is `own`.
         private func wait(
             for description: String, at node: LinkedNode,
-            until condition: (_ view: View, _ ownNumber: UInt64) -> Bool
+            until condition: (_ view: View, _ own: UInt64) -> Bool
         ) async throws {
-            let deadline = Deadline()
-            while !deadline.isExpired {
+            try await Deadline.waitAsync(for: description) {
                 let status = await node.link.clusterStatus()
-                if let view = status.view, condition(view, status.localNode) { return }
+                return status.view.map { condition($0, status.localNode) } == true ? () : nil
             }
-            throw TestFailure("no \(description)")
         }
 
         private func waitForShards() throws {

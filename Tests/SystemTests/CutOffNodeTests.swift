@@ -34,8 +34,7 @@ struct CutOffNodeTests {
         try bob.post("meanwhile")
 
         proxies[0].set(.normal)
-        try Deadline.wait(
-            for: "the node to return", untilTrue: { try nodes[0].health().status == 200 })
+        try nodes[0].awaitHealthy()
         // Each of its loops returns by itself.
         let ann = try Deadline.wait(for: "both loops to return") { try? nodes[0].connect("ann") }
         try ann.post("after")

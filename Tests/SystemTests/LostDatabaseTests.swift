@@ -134,7 +134,7 @@ struct LostDatabaseTests {
         if fault == .moved {
             // Once the files are back, the node recovers.
             try self.move(server.folder, to: otherFolder.path, back: true)
-            try Deadline.wait(for: "health 200", untilTrue: { try server.health().status == 200 })
+            try server.awaitHealthy()
             try observer.post("after")
             #expect(try confab("verify", "lobby", at: server.adminPort).status == 0)
         }

@@ -59,8 +59,7 @@ struct ModerationFaultTests {
             // A node closes a connection to Redis that is silent for two seconds. The command was
             // too late for this one.
             self.proxies[0].set(.normal)
-            try Deadline.wait(
-                for: "the node's health", untilTrue: { try self.nodes[0].health().status == 200 })
+            try self.nodes[0].awaitHealthy()
         }
     }
 

@@ -102,8 +102,7 @@ struct NodeNameTests {
         try redis.crash()
         usleep(4_000_000)
         try redis.restart()
-        try Deadline.wait(
-            for: "the node to be healthy", untilTrue: { try node.health().status == 200 })
+        try node.awaitHealthy()
         try Deadline.wait(
             for: "both nodes to be registered again",
             untilTrue: {

@@ -134,9 +134,7 @@ struct RepairCommandTests {
         #expect(try unfinished.waitForExit(within: .seconds(60)) == .exited(3))
         #expect(try unfinished.errors.wholeText().contains("not finished, after "))
         try self.redis.restart()
-        try Deadline.wait(for: "the node to be healthy") {
-            try self.nodes[0].health().status == 200
-        }
+        try self.nodes[0].awaitHealthy()
 
         let resumed = try start()
         try self.redis.crash()

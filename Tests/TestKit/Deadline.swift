@@ -40,6 +40,20 @@ public struct Deadline: Sendable {
         }
     }
 
+    /// Asks a hundred times per second until there is an answer.
+    public static func waitAsync<Answer>(
+        for description: @autoclosure () -> String, until answer: () async throws -> Answer?
+    ) async throws -> Answer {
+        let deadline = Deadline()
+        while true {
+            if let answer = try await answer() { return answer }
+            if deadline.isExpired {
+                throw TestFailure("waited \(Self.defaultTimeout) for \(description())")
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
     /// Polls until the condition is true.
     public static func wait(
         for description: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
