@@ -60,7 +60,7 @@ def sections(program):
 
 def modules(program):
     sizes = Counter()
-    own = {folder.name for folder in SOURCES.iterdir()}
+    own = {folder.name for folder in SOURCES.glob("*/*")}
     words = re.compile(r"\b(" + "|".join(sorted(own)) + r")\.|extension in (\w+)")
     symbols = [line.split(None, 3) for line in run("nm", "-S", "--defined-only", program)]
     # Merged functions have several names at one address.

@@ -60,8 +60,10 @@ class DockerfileTests(FileTest):
         kept = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text(), re.M)
         for path in kept:
             self.assertTrue((ROOT / path).exists(), path)
-        embedded = (ROOT / "Sources/CPages/pages.c").read_text()
-        for path in re.findall(r'#embed "\.\./\.\./([^"]+)"', embedded):
+        embedded = (ROOT / "Sources/node/CPages/pages.c").read_text()
+        paths = re.findall(r'#embed "(?:\.\./){3}([^"]+)"', embedded)
+        self.assertTrue(paths)
+        for path in paths:
             self.assertIn(path, kept)
 
 

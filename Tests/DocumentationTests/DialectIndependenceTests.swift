@@ -5,19 +5,18 @@ import Testing
 
 @Suite("The modules below the dialects")
 struct DialectIndependenceTests {
-    private static let modules = [
-        "EngineIO", "ChatModel", "ChatCore", "Cluster", "ChatEngine", "ClusterWire", "RedisStore",
-        "EmbeddedStore", "NodeLink", "DialectKit", "Gateway",
+    private static let folders = [
+        "net/EngineIO", "chat", "stores", "protocols/DialectKit", "node/NodeLink", "node/Gateway",
     ]
 
     /// It has the name of a key in Redis.
-    private static let exception = "Sources/RedisStore/StoreKeys.swift"
+    private static let exception = "Sources/stores/RedisStore/StoreKeys.swift"
 
-    @Test("and the gateway contain no name, path or frame of a dialect", arguments: modules)
-    func dialectsAreUnknown(module: String) throws {
+    @Test("and the gateway contain no name, path or frame of a dialect", arguments: folders)
+    func dialectsAreUnknown(folder: String) throws {
         let words =
             DialectList.all.names.map { "\"\($0)\"" } + ["socket.io", "42[", "import SocketIO"]
-        let folder = "Sources/\(module)"
+        let folder = "Sources/\(folder)"
         let files = try FileManager.default.subpathsOfDirectory(atPath: Checkout.file(folder))
             .filter { $0.hasSuffix(".swift") }.map { "\(folder)/\($0)" }
         #expect(!files.isEmpty)

@@ -109,10 +109,16 @@ struct DocumentationTests {
         }
     }
 
+    private static func folders(of folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: Checkout.file(folder)).filter {
+            !$0.contains(".")
+        }
+    }
+
     @Test("lists exactly the modules of the package")
     func modulesAreDocumented() throws {
         let declared = Set(
-            try FileManager.default.contentsOfDirectory(atPath: Checkout.file("Sources")))
+            try Self.folders(of: "Sources").flatMap { try Self.folders(of: "Sources/\($0)") })
         let architecture = try MarkdownPage("docs/architecture.md").prose.joined(separator: "\n")
         for module in declared {
             let isNamed =

@@ -36,7 +36,7 @@ struct InstallationTests {
 
     @Test("name the version of the program, and so do the comparison and the manifests")
     func version() throws {
-        let source = try Checkout.read("Sources/confab/Program.swift")
+        let source = try Checkout.read("Sources/program/confab/Program.swift")
         let version = try #require(source.firstMatch(of: /static let version = "([^"]+)"/)?.1)
         let kubernetes = "docker/kubernetes"
         for (path, pattern) in [

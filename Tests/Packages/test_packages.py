@@ -30,7 +30,7 @@ class ResultTests(unittest.TestCase):
         run("lintian", "--allow-root", "--fail-on", "error,warning", NEW.package)
 
     def test_versions_come_from_the_program(self):
-        source = (ROOT / "Sources/confab/Program.swift").read_text()
+        source = (ROOT / "Sources/program/confab/Program.swift").read_text()
         version = re.search(r'static let version = "(.+)"', source)[1]
         program = NEW.unpacked() / "bin/confab"
         self.assertEqual(run(program, "--version").stdout, f"confab {version}\n")

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "Tests"))
 
 from waiting import free_port  # noqa: E402
 
-WEB = ROOT / "Sources/CPages/web"
+WEB = ROOT / "Sources/node/CPages/web"
 KIT = ROOT / "clients/js/confab.js"
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 SCREENSHOTS = os.environ.get("CONFAB_SCREENSHOTS")

@@ -31,14 +31,14 @@ def choice(*files, text=""):
 
 class ChangedTests(unittest.TestCase):
     def test_a_module_selects_the_test_targets_that_name_it(self):
-        chosen = choice("Sources/ChatCore/Edit.swift")
+        chosen = choice("Sources/chat/ChatCore/Edit.swift")
         self.assertEqual(set(chosen.targets), {"ChatCoreTests", "ChatEngineTests"})
         self.assertEqual(set(chosen.suites), set(SMOKE))
         self.assertEqual(set(chosen.checks), {"style", "format"})
 
     def test_a_base_module_selects_its_own_tests_and_the_contracts(self):
         self.assertEqual(
-            set(choice("Sources/Bytes/Buffer.swift").targets), {"BytesTests", *CORE})
+            set(choice("Sources/base/Bytes/Buffer.swift").targets), {"BytesTests", *CORE})
 
     def test_a_test_target_selects_itself_without_system_tests(self):
         chosen = choice("Tests/ChatCoreTests/EditTests.swift")
@@ -72,7 +72,7 @@ class ChangedTests(unittest.TestCase):
         }.items():
             self.assertEqual(set(choice(file).checks), expected, file)
         self.assertEqual(set(choice("docs/protocols/pets.md").suites), {"TranscriptTests"})
-        self.assertIn("PagesTests", choice("Sources/CPages/web/app.js").targets)
+        self.assertIn("PagesTests", choice("Sources/node/CPages/web/app.js").targets)
 
     def test_checks_of_minutes_are_named_and_left_out(self):
         chosen = choice("Tests/Operating/test_drain.py")
@@ -82,13 +82,13 @@ class ChangedTests(unittest.TestCase):
     def test_a_deleted_file_is_not_linted(self):
         def read(file):
             raise FileNotFoundError(file)
-        chosen = Choice(["Sources/ChatCore/Edit.swift"], GRAPH, read)
+        chosen = Choice(["Sources/chat/ChatCore/Edit.swift"], GRAPH, read)
         self.assertEqual(chosen.swift_files, [])
         self.assertNotIn("format", chosen.checks)
         self.assertIn("ChatCoreTests", chosen.targets)
 
     def test_each_choice_has_a_reason(self):
-        lines = "\n".join(choice("Sources/ChatCore/Edit.swift").explain())
+        lines = "\n".join(choice("Sources/chat/ChatCore/Edit.swift").explain())
         self.assertRegex(lines, r"ChatCoreTests +names ChatCore in Package.swift")
         self.assertRegex(lines, r"LifecycleTests +a change in Sources")
 

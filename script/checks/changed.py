@@ -3,7 +3,8 @@
 The rules, which `script/test --help` repeats in short:
 
 - `style` and, for Swift files, `format` always run.
-- A change in Sources/X or in a module of Tests/ runs the test targets that name X in Package.swift.
+- A change in module X, of Sources/LAYER/ or of Tests/, runs the test targets that name X in
+  Package.swift.
   If more than eight name it, as for Bytes, only XTests and the targets of CORE run.
 - A change in Sources also runs SMOKE: system tests of one node and of two.
 - A changed file of SystemTests runs its suites.
@@ -35,10 +36,11 @@ FOLDERS = (
     (r"cluster/", ("manifests",), ("MonitoringTests",)),
     (r"clients/python/", ("kits-python",), ()),
     (r"clients/js/", ("kits-js", "PagesTests"), ()),
-    (r"Sources/(CPages|Pages)/|Tests/Pages/|clients/js/confab\.js$", ("pages", "PagesTests"), ()),
+    (r"Sources/node/(CPages|Pages)/|Tests/Pages/|clients/js/confab\.js$",
+     ("pages", "PagesTests"), ()),
     (r"docker/|debian/|\.github/|Tests/(Containers|Packages)/|script/(release|package|sbom)$",
      ("manifests",), ()),
-    (r"Sources/(Configuration|confab)/", ("docs",), ()),
+    (r"Sources/(node/Configuration|program/confab)/", ("docs",), ()),
     (r"Tests/waiting\.py$", ("kits", "pages"), ()),
     (r"bench/|script/|[^/]*$", (), ()),
     (r"Package\.swift$", ("unit",), ()),
@@ -119,7 +121,9 @@ class Choice:
             for suite in suites:
                 self.suites.setdefault(suite, file)
         parts = file.split("/")
-        module = parts[1] if len(parts) > 2 and parts[0] in ("Sources", "Tests") else None
+        # Sources/LAYER/MODULE/FILE, Tests/MODULE/FILE
+        place = {"Sources": 2, "Tests": 1}.get(parts[0], len(parts))
+        module = parts[place] if len(parts) > place + 1 else None
         if module in graph:
             self.add_module(module, parts[0], file, text, graph)
         elif not rules:

@@ -6,7 +6,7 @@
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
 static const unsigned char confab_js[] = {
-#embed "../../clients/js/confab.js"
+#embed "../../../clients/js/confab.js"
 };
 static const unsigned char list_html[] = {
 #embed "web/list.html"
