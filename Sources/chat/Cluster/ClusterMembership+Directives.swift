@@ -1,4 +1,4 @@
-/// The messages from Redis to a membership, and its directives to the node.
+/// The states of a membership, the messages from Redis to it, and its directives to the node.
 extension ClusterMembership {
     /// Redis' reply to a heartbeat.
     public struct HeartbeatReply: Sendable {
@@ -69,6 +69,48 @@ extension ClusterMembership {
         case probe(UInt64)
         /// Tell the other nodes to read the view.
         case announceView
+    }
+}
+
+/// The states of a membership.
+extension ClusterMembership {
+    /// What this process wants to be in the view.
+    enum Intent: Sendable, Equatable {
+        /// A node that accepts clients. The last request to drain may have been refused, because no
+        /// other node accepts clients.
+        case serve(isDrainRefused: Bool)
+        /// A node that hands over its shards. Without force, another node must accept clients.
+        case drain(isForced: Bool)
+        /// No node of the view. This is final.
+        case leave
+    }
+
+    /// Whether this process held its name when the last heartbeat was answered.
+    enum NameState: Sendable {
+        /// No heartbeat was answered.
+        case unclaimed
+        /// - Parameter wasTaken: another process held it before.
+        case held(wasTaken: Bool)
+        /// Another process holds it.
+        case taken
+
+        var isHeld: Bool { if case .held = self { true } else { false } }
+
+        /// Another process holds the name, or held it since this one started.
+        var wasTaken: Bool {
+            switch self {
+            case .unclaimed: false
+            case .held(let wasTaken): wasTaken
+            case .taken: true
+            }
+        }
+    }
+
+    /// What this node knew when it sent a heartbeat.
+    struct HeartbeatFacts: Sendable {
+        var incarnation: UInt64 = 0
+        /// The highest number of a view that was mentioned.
+        var newestNumberSeen = 0
     }
 }
 

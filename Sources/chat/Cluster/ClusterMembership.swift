@@ -17,7 +17,7 @@ public struct ClusterMembership: Sendable {
     public static let stepPeriod: Int64 = 100
     /// A node without a heartbeat for this time, in milliseconds, is evicted.
     public static let evictionTimeout: Int64 = 3000
-    private static let unreachableTimeout: Int64 = 1000
+    static let unreachableTimeout: Int64 = 1000
     private static let suspicionTimeout: Int64 = 600
 
     /// This node, as the other nodes know it or will know it.
@@ -26,38 +26,27 @@ public struct ClusterMembership: Sendable {
     public private(set) var view: View?
     /// The current view at the last heartbeat. It is the loops' view, or one that lacks this node.
     public private(set) var storedView: View?
-    private var storedNumber = 0
-    /// View numbers that were stored once: the highest one mentioned, its value when the last
-    /// heartbeat was sent, and its value when the last answered heartbeat was sent.
+    private(set) var storedNumber = 0
+    /// The highest number of a view that was mentioned, so a view with it was stored once.
     private var newestNumberSeen = 0
-    private var numberAtHeartbeat = 0
-    private var confirmedNumber = 0
-    private var isHeartbeatAnswered = true
-    /// The incarnation of the last heartbeat sent, and of the last one answered. A node that joined
-    /// without a heartbeat would be evicted.
-    private var heartbeatIncarnation: UInt64 = 0
-    private var answeredIncarnation: UInt64 = 0
+    private var sentHeartbeat = HeartbeatFacts()
+    /// A node that joined without an answered heartbeat would be evicted.
+    private(set) var answeredHeartbeat = HeartbeatFacts()
+    private(set) var isAwaitingHeartbeat = false
     private var nextHeartbeat: Int64 = 0
-    private var nextStep: Int64 = 0
-    private var connectedAt: Int64?
-    private var probeReturnedAt: Int64 = .min
+    var nextStep: Int64 = 0
+    private(set) var connectedAt: Int64?
+    private(set) var probeReturnedAt: Int64 = .min
     /// The proposal that Redis has not decided yet.
     public private(set) var proposal: Proposal?
     /// The ages of other nodes' heartbeats, by incarnation.
-    private var heartbeatAges: [UInt64: Int64] = [:]
+    private(set) var heartbeatAges: [UInt64: Int64] = [:]
     /// Other nodes without a record in Redis, and since when.
     private var nodesWithoutRecord: [UInt64: Int64] = [:]
     /// Nodes whose mailbox has no subscriber, and since when.
-    private var unreachableSince: [UInt64: Int64] = [:]
-    /// Whether this process held its name at the last heartbeat, and whether another process ever
-    /// held it.
-    private var holdsName = false
-    private var nameWasTaken = false
-    public private(set) var isDrainRequested = false
-    private var isDrainForced = false
-    /// The last request to drain was refused, because no other node accepts clients.
-    public private(set) var isDrainRefused = false
-    private var isLeaving = false
+    private(set) var unreachableSince: [UInt64: Int64] = [:]
+    private(set) var name = NameState.unclaimed
+    var intent = Intent.serve(isDrainRefused: false)
 
     /// - Parameter node: has a random incarnation that no other node has or had.
     public init(_ node: View.Node) {
@@ -77,7 +66,7 @@ public struct ClusterMembership: Sendable {
     /// A connection to Redis was established. It may lead to another server than before.
     public mutating func connected(at now: Int64) {
         self.connectedAt = now
-        self.isHeartbeatAnswered = true
+        self.isAwaitingHeartbeat = false
         self.nextHeartbeat = now
         self.proposal = nil
         self.unreachableSince = [:]
@@ -121,10 +110,10 @@ public struct ClusterMembership: Sendable {
     public mutating func tick(at now: Int64) -> [Directive] {
         guard self.connectedAt != nil else { return [] }
         var directives: [Directive] = []
-        if now >= self.nextHeartbeat, self.isHeartbeatAnswered {
-            self.isHeartbeatAnswered = false
-            self.heartbeatIncarnation = self.localNode.incarnation
-            self.numberAtHeartbeat = self.newestNumberSeen
+        if now >= self.nextHeartbeat, !self.isAwaitingHeartbeat {
+            self.isAwaitingHeartbeat = true
+            self.sentHeartbeat = HeartbeatFacts(
+                incarnation: self.localNode.incarnation, newestNumberSeen: self.newestNumberSeen)
             self.nextHeartbeat = now + Self.heartbeatPeriod
             directives.append(.sendHeartbeat)
         }
@@ -135,16 +124,14 @@ public struct ClusterMembership: Sendable {
     /// A heartbeat failed or was rejected. The heartbeats of other nodes probably failed too, so
     /// their ages mean nothing until they had time to send another one.
     public mutating func heartbeatFailed(at now: Int64) {
-        self.isHeartbeatAnswered = true
+        self.isAwaitingHeartbeat = false
         if self.connectedAt != nil { self.connectedAt = now }
     }
 
     public mutating func receive(_ reply: HeartbeatReply, at now: Int64) -> [Directive] {
-        self.isHeartbeatAnswered = true
-        self.holdsName = reply.holdsName
-        self.nameWasTaken = self.nameWasTaken || !reply.holdsName
-        self.answeredIncarnation = self.heartbeatIncarnation
-        self.confirmedNumber = self.numberAtHeartbeat
+        self.isAwaitingHeartbeat = false
+        self.name = reply.holdsName ? .held(wasTaken: self.name.wasTaken) : .taken
+        self.answeredHeartbeat = self.sentHeartbeat
         var directives = self.apply(reply, at: now)
         self.heartbeatAges = [:]
         var withoutRecord: [UInt64: Int64] = [:]
@@ -187,8 +174,8 @@ public struct ClusterMembership: Sendable {
     /// may have expired while Redis was unavailable, and the holder may be alive and about to renew
     /// it.
     public func mayHoldName(at now: Int64) -> Bool {
-        if self.isLeaving { return false }
-        guard self.nameWasTaken, self.isOutsideCluster else { return true }
+        if self.intent == .leave { return false }
+        guard self.name.wasTaken, self.isOutsideCluster else { return true }
         return self.connectedAt.map { now - $0 >= Self.evictionTimeout } ?? false
     }
 
@@ -198,22 +185,20 @@ public struct ClusterMembership: Sendable {
     /// that of two nodes that are drained at once the second one stays: its proposal replaces the
     /// first one's view.
     public mutating func setDraining(_ isDraining: Bool, isForced: Bool = true) {
-        self.isDrainRequested = isDraining
-        self.isDrainForced = isForced
-        self.isDrainRefused = false
+        if self.intent == .leave { return }
+        self.intent = isDraining ? .drain(isForced: isForced) : .serve(isDrainRefused: false)
     }
 
-    /// Whether another live node of the view accepts clients.
-    private func othersAcceptClients(in view: View) -> Bool {
-        view.nodes.contains {
-            $0.incarnation != self.localNode.incarnation && !$0.isDraining
-                && self.heartbeatAges[$0.incarnation, default: 0] < Self.unreachableTimeout
-        }
+    public var isDrainRequested: Bool {
+        if case .drain = self.intent { true } else { false }
     }
+
+    /// The last request to drain was refused, because no other node accepts clients.
+    public var isDrainRefused: Bool { self.intent == .serve(isDrainRefused: true) }
 
     /// Removes this node from the view, so that the other nodes need not detect its departure.
     public mutating func leave() {
-        self.isLeaving = true
+        self.intent = .leave
     }
 
     // MARK: Consequences
@@ -257,135 +242,10 @@ public struct ClusterMembership: Sendable {
 
     /// Proposes a change of the view, if one is needed.
     private mutating func proposeIfNeeded(at now: Int64) -> [Directive] {
-        guard self.proposal == nil, self.isHeartbeatAnswered,
+        guard self.proposal == nil, !self.isAwaitingHeartbeat,
             let proposal = self.nextProposal(at: now)
         else { return [] }
         self.proposal = proposal
         return [.propose(proposal)]
-    }
-
-    private mutating func nextProposal(at now: Int64) -> Proposal? {
-        guard let stored = self.storedView, stored.number >= self.view?.number ?? 0,
-            !self.isNumberLost
-        else { return self.restoringProposal(at: now) }
-        if stored.number < self.confirmedNumber, stored == self.view {
-            return self.restoringProposal(at: now)
-        }
-        guard stored.node(self.localNode.incarnation) != nil else {
-            return self.isLeaving || !self.mayJoin(at: now) || !self.holdsName
-                ? nil : self.makeProposal(stored.adding(self.localNode), .joins)
-        }
-        // Two masters gave the same number to different views.
-        if stored.number == self.view?.number, stored != self.view {
-            return self.makeProposal(
-                stored.renumbered(above: self.confirmedNumber), .restores,
-                replacing: self.storedNumber)
-        }
-        if self.isLeaving {
-            let view = stored.removing(self.localNode.incarnation)
-            return Proposal(
-                view: view, replacing: stored.number, reason: .leaves,
-                incarnation: self.localNode.incarnation,
-                moves: view?.moves(since: stored) ?? [], age: nil)
-        }
-        if let evicted = self.nodeToEvict(at: now), let view = stored.removing(evicted.incarnation)
-        {
-            return Proposal(
-                view: view, replacing: stored.number, reason: .dies,
-                incarnation: evicted.incarnation, moves: view.moves(since: stored),
-                age: evicted.age)
-        }
-        if self.isDrainRequested, !self.isDrainForced, !self.isDrainStored,
-            !self.othersAcceptClients(in: stored)
-        {
-            self.isDrainRequested = false
-            self.isDrainRefused = true
-        }
-        if let view = stored.setting(draining: self.isDrainRequested, self.localNode.incarnation) {
-            return self.makeProposal(view, self.isDrainRequested ? .drains : .stays)
-        }
-        guard self.isFirstLiveNode, now >= self.nextStep,
-            let view = stored.step(shards: Self.stepShards)
-        else { return nil }
-        self.nextStep = now + Self.stepPeriod
-        var proposal = self.makeProposal(view, .moves)
-        proposal.moves = stored.completedMoves
-        proposal.isStep = proposal.moves.isEmpty
-        return proposal
-    }
-
-    /// Redis has views but no current number. A proposal that replaces the newest view would be
-    /// rejected forever.
-    private var isNumberLost: Bool {
-        self.storedView.map { $0.number != self.storedNumber } ?? false
-    }
-
-    /// Restores the view if Redis has none, or an older one than this node follows, because Redis
-    /// lost data.
-    private func restoringProposal(at now: Int64) -> Proposal? {
-        if self.isLeaving || !self.mayJoin(at: now) { return nil }
-        // A node in the view is known to be alive under its name. A joining node must hold its name
-        // alone.
-        if self.view?.node(self.localNode.incarnation) == nil, !self.holdsName { return nil }
-        if self.isNumberLost, let stored = self.storedView,
-            stored.node(self.localNode.incarnation) == nil
-        {
-            return self.makeProposal(
-                stored.adding(self.localNode), .joins, replacing: self.storedNumber)
-        }
-        let view = self.view.map {
-            $0.node(self.localNode.incarnation) == nil
-                ? View(number: $0.number, nodes: [self.localNode]) : $0
-        }
-        guard let view else {
-            // The first node ever, or the first one after all nodes have left.
-            return self.makeProposal(
-                View(number: self.storedNumber + 1, nodes: [self.localNode]), .joins,
-                replacing: self.storedNumber)
-        }
-        let above = max(self.storedNumber, self.confirmedNumber)
-        return self.makeProposal(
-            view.renumbered(above: above), .restores, replacing: self.storedNumber)
-    }
-
-    private func makeProposal(_ view: View, _ reason: Reason, replacing: Int? = nil) -> Proposal {
-        Proposal(
-            view: view, replacing: replacing ?? view.number - 1, reason: reason,
-            incarnation: self.localNode.incarnation, age: nil)
-    }
-
-    /// A joining node must be able to receive messages, and its heartbeat must have been answered.
-    private func mayJoin(at now: Int64) -> Bool {
-        self.receivesOwnProbe(at: now) && self.answeredIncarnation == self.localNode.incarnation
-    }
-
-    private func receivesOwnProbe(at now: Int64) -> Bool {
-        now - Self.unreachableTimeout <= self.probeReturnedAt
-    }
-
-    private func nodeToEvict(at now: Int64) -> (incarnation: UInt64, age: Int64)? {
-        guard let connectedAt = self.connectedAt, now - connectedAt >= Self.evictionTimeout,
-            self.receivesOwnProbe(at: now)
-        else { return nil }
-        // Until the next heartbeat, the ages still contain a node that was just removed.
-        for (incarnation, age) in self.heartbeatAges.sorted(by: { $0.key < $1.key })
-        where self.storedView?.node(incarnation) != nil {
-            if age >= Self.evictionTimeout { return (incarnation, Self.evictionTimeout) }
-            if age >= Self.unreachableTimeout, let since = self.unreachableSince[incarnation],
-                now - since >= Self.unreachableTimeout
-            {
-                return (incarnation, Self.unreachableTimeout)
-            }
-        }
-        return nil
-    }
-
-    /// Whether this node moves the shards: the first live node does. If two nodes consider
-    /// themselves first, the faster proposal wins.
-    private var isFirstLiveNode: Bool {
-        let liveNodes = (self.storedView?.nodes ?? []).filter {
-            self.heartbeatAges[$0.incarnation, default: 0] < Self.unreachableTimeout
-        }
-        return liveNodes.first?.incarnation == self.localNode.incarnation
     }
 }
