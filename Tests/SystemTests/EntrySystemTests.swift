@@ -4,12 +4,13 @@ import TestTraits
 import Testing
 
 /// Where the delivery of a conversation begins, with the writer and the reader at two nodes that
-/// share Redis. `EntryTests` has the same at one node.
+/// share a store. `EntryTests` has the same at one node.
 @Suite(
     "A client that enters while others write at another node", .programs, .serialized, .ownThread)
 struct EntrySystemTests {
     private static let fewTimes = 5
     private static let manyTimes = 1000
+    private static let stores = [StoreDeployment.redis, .sentinel, .cluster]
 
     /// A client of a protocol with JSON frames.
     private struct FrameReader {
@@ -32,37 +33,30 @@ struct EntrySystemTests {
         }
     }
 
-    private let cluster: LocalCluster
-    private let secret: String
-
-    init() throws {
-        self.cluster = try LocalCluster(["2"])
-        self.secret = try self.cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
-    }
-
     private func connect(
-        _ path: String, _ user: String, conversations: [String] = [], at node: Int
+        _ path: String, _ user: String, conversations: [String] = [], at node: ConfabServer
     ) throws -> FrameReader {
-        let token = try ConfabServer.token(
-            for: user, conversations: conversations, secret: self.secret)
+        let token = try ConfabServer.token(for: user, conversations: conversations)
         return FrameReader(
             socket: try RawWebSocketClient(
-                "\(path)\(path.contains("?") ? "&" : "?")token=\(token)",
-                port: self.cluster.nodes[node].port))
+                "\(path)\(path.contains("?") ? "&" : "?")token=\(token)", port: node.port))
     }
 
     private static func uuid() -> String { UUID().uuidString.lowercased() }
 
-    private func sendWhenOpen(times: Int) throws {
+    private func sendWhenOpen(times: Int, _ store: StoreDeployment = .redis) throws {
+        let deployment = try AnonymousDeployment(store, [])
+        defer { withExtendedLifetime(deployment) {} }
+        let nodes = deployment.servers
         for number in 1...times {
             let room = "open-\(number)"
             let sender = try self.connect(
-                "/conversations/\(room)/", "a", conversations: [room], at: 0)
+                "/conversations/\(room)/", "a", conversations: [room], at: nodes[0])
             let paths = [
                 "/conversations/\(room)/", "/v1/ws?channel_id=\(room)", "/ws/", "/ws/chats/",
             ]
             let readers = try paths.enumerated().map {
-                try self.connect($1, "b\($0)", conversations: [room], at: 1)
+                try self.connect($1, "b\($0)", conversations: [room], at: nodes[1])
             }
             try sender.send(#"{"action":"send_message","content":"the first"}"#)
             for reader in readers { try reader.next("the first") }
@@ -72,14 +66,19 @@ struct EntrySystemTests {
     @Test("gets what is sent after its WebSocket opened")
     func open() throws { try self.sendWhenOpen(times: Self.fewTimes) }
 
-    @Test("gets a thousand times what is sent after its WebSocket opened", .long)
-    func openOften() throws { try self.sendWhenOpen(times: Self.manyTimes) }
+    @Test("gets a thousand times what is sent after its WebSocket opened", .long, arguments: stores)
+    func openOften(_ store: StoreDeployment) throws {
+        try self.sendWhenOpen(times: Self.manyTimes, store)
+    }
 
-    private func invite(times: Int) throws {
+    private func invite(times: Int, _ store: StoreDeployment = .redis) throws {
+        let deployment = try AnonymousDeployment(store, [])
+        defer { withExtendedLifetime(deployment) {} }
+        let nodes = deployment.servers
         for _ in 1...times {
             let (ann, bob) = (Self.uuid(), Self.uuid())
-            let creator = try self.connect("/ws/", ann, at: 0)
-            let provider = try self.connect("/ws/", bob, at: 1)
+            let creator = try self.connect("/ws/", ann, at: nodes[0])
+            let provider = try self.connect("/ws/", bob, at: nodes[1])
             try creator.send(
                 #"""
                 {"event":"new_conversation","data":{"pet_id":"\#(Self.uuid())",\#
@@ -101,17 +100,22 @@ struct EntrySystemTests {
     @Test("gets the first message of a conversation that another user creates")
     func invitation() throws { try self.invite(times: Self.fewTimes) }
 
-    @Test("gets the first message of each of a thousand conversations", .long)
-    func manyInvitations() throws { try self.invite(times: Self.manyTimes) }
+    @Test("gets the first message of each of a thousand conversations", .long, arguments: stores)
+    func manyInvitations(_ store: StoreDeployment) throws {
+        try self.invite(times: Self.manyTimes, store)
+    }
 
-    private func joinElsewhere(times: Int) throws {
+    private func joinElsewhere(times: Int, _ store: StoreDeployment = .redis) throws {
+        let deployment = try AnonymousDeployment(store, [])
+        defer { withExtendedLifetime(deployment) {} }
+        let nodes = deployment.servers
         for number in 1...times {
-            let owner = try self.connect("/ws/chats/", "o\(number)", at: 0)
+            let owner = try self.connect("/ws/chats/", "o\(number)", at: nodes[0])
             try owner.send(#"{"type":"createEmptyChat"}"#)
             let created = try owner.next("emptyChatCreated").object("data")
             let chat = Int(try #require(created?.number("id")))
-            let first = try self.connect("/ws/chats/", "u\(number)", at: 0)
-            let second = try self.connect("/ws/chats/", "u\(number)", at: 1)
+            let first = try self.connect("/ws/chats/", "u\(number)", at: nodes[0])
+            let second = try self.connect("/ws/chats/", "u\(number)", at: nodes[1])
             try first.send(
                 #"{"type":"joinChat","data":{"chat":\#(chat)}}"#,
                 #"{"type":"newMessage","data":{"chat":\#(chat),"text":"at once"}}"#)
@@ -122,19 +126,26 @@ struct EntrySystemTests {
     @Test("gets the messages that follow a join of its user on another connection")
     func join() throws { try self.joinElsewhere(times: Self.fewTimes) }
 
-    @Test("gets the messages that follow each of a thousand joins of its user", .long)
-    func manyJoins() throws { try self.joinElsewhere(times: Self.manyTimes) }
+    @Test(
+        "gets the messages that follow each of a thousand joins of its user", .long,
+        arguments: stores)
+    func manyJoins(_ store: StoreDeployment) throws {
+        try self.joinElsewhere(times: Self.manyTimes, store)
+    }
 
-    private func connectAgents(times: Int) throws {
+    private func connectAgents(times: Int, _ store: StoreDeployment = .redis) throws {
+        let deployment = try AnonymousDeployment(store, [])
+        defer { withExtendedLifetime(deployment) {} }
+        let nodes = deployment.servers
         for number in 1...times {
             let names = ["a\(number)", "b\(number)"]
             let streams = try names.enumerated().map { node, name in
-                let stream = try ByteStream(port: self.cluster.nodes[node].port)
+                let stream = try ByteStream(port: nodes[node].port)
                 let token = try ConfabServer.token(
-                    for: name, conversations: ["agents-\(number)"], secret: self.secret)
+                    for: name, conversations: ["agents-\(number)"])
                 try RawWebSocketClient.requestUpgrade(
                     "/v1/ws?channel_id=agents-\(number)&token=\(token)",
-                    port: self.cluster.nodes[node].port, on: stream)
+                    port: nodes[node].port, on: stream)
                 return stream
             }
             let agents = try streams.map {
@@ -148,6 +159,8 @@ struct EntrySystemTests {
     @Test("hears which agents enter at the same time")
     func agents() throws { try self.connectAgents(times: Self.fewTimes) }
 
-    @Test("hears a thousand times which agents enter at the same time", .long)
-    func manyAgents() throws { try self.connectAgents(times: Self.manyTimes) }
+    @Test("hears a thousand times which agents enter at the same time", .long, arguments: stores)
+    func manyAgents(_ store: StoreDeployment) throws {
+        try self.connectAgents(times: Self.manyTimes, store)
+    }
 }
