@@ -8,7 +8,7 @@ import TestKit
 /// The reader must receive every message that is sent after it entered, unless its connection ends.
 /// In each round it enters in another way.
 final class EntryMember {
-    private enum Way: CaseIterable { case conversations, agents, pets, chats, invitation }
+    private enum Way: CaseIterable { case conversations, agents, pets, chats, rooms, invitation }
 
     /// A round that a fault has interrupted.
     private struct EntryInterruption: Error {}
@@ -71,7 +71,7 @@ final class EntryMember {
         return nil
     }
 
-    /// Enters by connecting. The other client sends when both are connected.
+    /// Enters by connecting, in Rooms by `join_room`. The other client sends when both are there.
     private func enter(_ way: Way) throws {
         let room = "entry-\(self.rounds)"
         let writer = try self.connect("/conversations/\(room)/", "writer", in: [room])
@@ -80,10 +80,12 @@ final class EntryMember {
             case .agents: "/v1/ws?channel_id=\(room)"
             case .pets: "/ws/"
             case .chats: "/ws/chats/"
+            case .rooms: "/socket.io/?EIO=4&transport=websocket"
             case .conversations, .invitation: "/conversations/\(room)/"
             }
         let reader = try self.connect(path, "reader-\(room)", in: [room])
         defer { for socket in [writer, reader] { socket.dropConnection() } }
+        if way == .rooms { try self.join(room, by: reader) }
         for number in 1...Self.messages {
             try writer.send(
                 #"""
@@ -94,6 +96,15 @@ final class EntryMember {
         try self.expect(
             (1...Self.messages).map { "\(room) says \($0)" }, at: reader, "\(way)",
             sentBy: writer, answers: (1...Self.messages).map { #""local_id":"\#($0)""# })
+    }
+
+    private func join(_ room: String, by reader: RawWebSocketClient) throws {
+        try reader.send("40")
+        try reader.send(#"42["join_room",{"room_id":"\#(room)"}]"#)
+        let start = #"42["conversation_state""#
+        guard try self.frame(with: start, of: reader, within: Self.answerTimeout) != nil else {
+            throw EntryInterruption()
+        }
     }
 
     /// Enters because another user creates the conversation, and sends in it at once.

@@ -1,4 +1,5 @@
 import SeededRandom
+import TestTraits
 import Testing
 
 @Suite("Engine.IO servers of several loops and nodes")
@@ -11,6 +12,15 @@ struct EngineServerSimulationTests {
             var simulation = EngineServerSimulation(seed: seed * 1000 + UInt64(run))
             simulation.run(steps: 400)
             #expect(simulation.failure == nil, "run \(run)")
+        }
+    }
+
+    @Test("do so in a thousand further runs", .long)
+    func manySimulations() {
+        for seed in UInt64(100_000)..<101_000 {
+            var simulation = EngineServerSimulation(seed: seed)
+            simulation.run(steps: 400)
+            #expect(simulation.failure == nil, "seed \(seed)")
         }
     }
 

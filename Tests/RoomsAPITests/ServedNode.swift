@@ -22,14 +22,15 @@ final class ServedNode {
     var store: StoreGate { self.node.store }
 
     init(
-        loops: Int = 2, store: TestNode.StoreKind = .memory,
+        loops: Int = 2, store: TestNode.StoreKind = .memory, history: Int = 10_000,
         _ change: (inout TestNode.NodeOptions) throws -> Void = { _ in }
     ) throws {
         let api = RoomsAPI()
         // The rules for pages of other origins also hold for Engine.IO.
         let rooms = RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"))
         self.node = try TestNode(
-            loops: loops, store: store, dialects: [ConversationsDialect(), PetsDialect(), rooms]
+            loops: loops, store: store, history: history,
+            dialects: [ConversationsDialect(), PetsDialect(), rooms]
         ) { setup in
             setup.settings.allowsAnonymous = true
             setup.routes = api.routes
@@ -48,6 +49,17 @@ final class ServedNode {
         _ path: String, _ body: String, by user: String? = nil, fields: [String: String] = [:]
     ) throws -> HTTPReply {
         try .post(Self.root + path, body, port: self.port, fields: self.fields(user, fields))
+    }
+
+    func request(_ method: String, _ path: String, _ body: String = "", by user: String) throws
+        -> HTTPReply
+    {
+        let needed =
+            body.isEmpty
+            ? [:] : ["Content-Type": "application/json", "Content-Length": "\(body.utf8.count)"]
+        return try .request(
+            method, Self.root + path, port: self.port, fields: self.fields(user, needed), body: body
+        )
     }
 
     /// Creates a conversation and returns its id.

@@ -63,36 +63,6 @@ struct ServedRoomsAPITests {
         #expect(try JSONObject(over.body).object("conversation")?.bool("is_active") == false)
     }
 
-    @Test("ends a page at its bytes, and names the page that continues")
-    func pageBytes() throws {
-        let node = try ServedNode {
-            $0.live.limits.pageBytes = 1024
-        }
-        let id = try node.create()
-        let bob = try node.client("bob", in: id)
-        for number in 1...6 { try bob.post("\(number)" + String(repeating: "x", count: 300)) }
-        try bob.post(String(repeating: "y", count: 2000))
-        func pages(_ first: String, _ parameter: String) throws -> [[String]] {
-            var pages: [[String]] = []
-            var path = first
-            while true {
-                let page = try JSONObject(node.get(path).body)
-                pages.append(try #require(page.objects("messages")).compactMap { $0["id"] })
-                guard let next = page["next_\(parameter)_id"] else { return pages }
-                path = "/\(id)/messages?limit=100&\(parameter)=\(next)"
-            }
-        }
-        // The longest message has a page of its own.
-        for first in ["/\(id)", "/\(id)/messages?limit=100"] {
-            let backward = try pages(first, "before")
-            #expect(backward.reversed().flatMap { $0 } == (1...7).map { "\($0)" })
-            #expect(backward.count > 2 && backward[0] == ["7"], "\(backward)")
-        }
-        let forward = try pages("/\(id)/messages?limit=100&after=0", "after")
-        #expect(forward.flatMap { $0 } == (1...7).map { "\($0)" })
-        #expect(forward.count > 2 && forward.last == ["7"], "\(forward)")
-    }
-
     @Test("is ended by the creator's id only if no proxy reports a client on another machine")
     func creatorBehindProxy() throws {
         let node = try ServedNode()

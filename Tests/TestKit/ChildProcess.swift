@@ -165,8 +165,7 @@ public final class ChildProcess: Sendable {
 /// Runs a program to completion.
 public func run(
     _ program: String, _ arguments: [String], environment: [String: String] = [:],
-    folder: String = "/", input: String? = nil,
-    within time: Duration = Deadline.defaultTimeout
+    folder: String = "/", input: String? = nil, within time: Duration = Deadline.programTimeout
 ) throws -> (exitStatus: ChildProcess.ExitStatus, output: String, errors: String) {
     let process = try ChildProcess(program, arguments, environment: environment, folder: folder)
     defer { process.kill() }

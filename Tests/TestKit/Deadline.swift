@@ -9,6 +9,9 @@ public struct Deadline: Sendable {
     /// the machine (TILT mode).
     public static let defaultTimeout: Duration = .seconds(60)
 
+    /// The time in which a program must end that computes, and has little of a busy processor.
+    public static let programTimeout: Duration = .seconds(300)
+
     public init(within time: Duration = Self.defaultTimeout) {
         OwnThreads.expectOwn()
         self.end = .now + time
