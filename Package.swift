@@ -174,6 +174,13 @@ let node = layer(
                 "RoomsDialect", "Gateway", "DialectKit", "EventLoop", "ChatModel", "Identity",
                 "HTTPWire", "JSON", "Bytes",
             ]),
+        // The port of message stores.
+        module(
+            "StoreKit",
+            [
+                "AdminAPI", "Gateway", "Webhooks", "Configuration", "ClusterWire", "ChatModel",
+                "EventLoop", "Telemetry", "JSON",
+            ]),
         // The web pages. CPages embeds their files, and the client kit for JavaScript.
         .target(name: "CPages", exclude: ["web"]),
         module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Identity", "Bytes"]),
@@ -210,7 +217,7 @@ let tools = layer(
             ]),
     ])
 
-/// The program, and its list of dialects, which tests use too.
+/// The program, and its lists of dialects and stores, which tests use too.
 let program = layer(
     "program",
     [
@@ -221,14 +228,21 @@ let program = layer(
                 "AgentsDialect", "ConfabClient", "LoadGenerator", "Configuration", "DialectKit",
                 "ChatModel", "EngineIO",
             ]),
+        module(
+            "Stores",
+            [
+                "EmbeddedStore", "RedisStore", "RedisClient", "NodeLink", "StoreKit", "AdminAPI",
+                "Gateway", "Webhooks", "Configuration", "ClusterWire", "ChatEngine", "Cluster",
+                "ChatModel", "EventLoop", "Telemetry", "JSON", "Bytes",
+            ]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "Dialects", "AdminAPI", "ChatTerminal", "ConfabClient", "ClusterWire",
+                "Dialects", "Stores", "AdminAPI", "ChatTerminal", "ConfabClient", "ClusterWire",
                 "Configuration", "EmbeddedStore", "Gateway", "Identity", "LoadGenerator",
-                "NodeLink", "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI",
-                "StoreCopy", "Webhooks", "Telemetry", "TLS", "EventLoop", "ChatModel",
-                "ChatEngine", "Cluster", "DialectKit", "JSON", "Bytes",
+                "NodeLink", "OperatorClient", "Pages", "RoomsAPI", "StoreCopy", "StoreKit",
+                "Webhooks", "Telemetry", "TLS", "EventLoop", "ChatModel", "DialectKit", "JSON",
+                "Bytes",
             ],
             swiftSettings: programSettings,
             // No other program loads symbols from this one, so unused functions can be removed.
@@ -280,8 +294,8 @@ let testTargets: [Target] = [
     tests(
         "ConfigurationTests",
         [
-            "Dialects", "ChatModel", "Configuration", "RedisClient", "TestKit", "Telemetry",
-            "JSON", "Bytes",
+            "Dialects", "Stores", "ChatModel", "Configuration", "RedisClient", "TestKit",
+            "Telemetry", "JSON", "Bytes",
         ]),
 
     // Random numbers that a seed reproduces.
@@ -321,6 +335,16 @@ let testTargets: [Target] = [
         [
             "Telemetry", "SeededRandom", "EmbeddedStore", "StoreTestSupport", "StoreTorture",
             "TestKit", "ChatModel", "Bytes",
+        ]),
+
+    // A third store for one node.
+    testSupport("ExampleStore", ["EmbeddedStore", "StoreKit", "Configuration", "ChatModel"]),
+    tests(
+        "ExampleStoreTests",
+        [
+            "ExampleStore", "Stores", "StoreKit", "StoreTestSupport", "GatewayTestSupport",
+            "AdminAPI", "ClusterWire", "Configuration", "ChatModel", "EventLoop", "HTTPWire",
+            "TestKit", "Telemetry", "JSON", "Bytes",
         ]),
 
     // A node in the test's process. AllocationCounter counts the test binary's allocations.
@@ -388,7 +412,7 @@ let testTargets: [Target] = [
     tests(
         "AdminAPITests",
         [
-            "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport",
+            "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport", "Stores",
             "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "Cluster", "ClusterWire",
             "Telemetry", "Bytes",
         ]),
@@ -423,7 +447,7 @@ let testTargets: [Target] = [
         ],
         exclude: ["Clients"],
         swiftSettings: settings),
-    tests("DocumentationTests", ["TestKit", "Dialects", "Configuration", "JSON"]),
+    tests("DocumentationTests", ["TestKit", "Dialects", "Stores", "Configuration", "JSON"]),
 
     // A cluster of real processes, its faults, and the judge of its clients' histories.
     testSupport("ClusterTorture", ["SeededRandom", "TestKit"]),

@@ -6,6 +6,7 @@ import EventLoop
 import Gateway
 import HTTPWire
 import JSON
+import Stores
 import Telemetry
 import Testing
 
@@ -17,7 +18,7 @@ struct ClusterAdminTests {
         record: NodeRecord(
             incarnation: 1, name: "n1", address: "here:1", host: "h", version: "1",
             loops: 1, startedAt: Timestamp(milliseconds: 0)),
-        clusterName: "confab", store: "memory", waitReplicas: nil,
+        clusterName: "confab", store: .memory, waitReplicas: nil,
         drain: .seconds(30),
         logger: Logger(
             level: .error, format: .text, writer: LogWriter()))

@@ -149,7 +149,8 @@ struct DoctorCheckTests {
                     .init("has_admin_token", true),
                 ]), .ok
             ),
-            ("store", ["store": "memory"], .warning), ("store", ["store": "sqlite"], nil),
+            ("store", ["survives_restart": false], .warning),
+            ("store", ["survives_restart": true], nil),
             (
                 "disk-space",
                 [
@@ -360,7 +361,7 @@ struct DoctorCheckTests {
     @Test("of a silent node fails, and the worst findings come first")
     func order() {
         let findings = DoctorCheck.findings([
-            NodeFacts(name: "n1", incarnation: 1, document: ["store": "memory"]),
+            NodeFacts(name: "n1", incarnation: 1, document: ["survives_restart": false]),
             NodeFacts(name: "n2", incarnation: 2, document: nil),
         ])
         #expect(findings.first?.check == DoctorCheck.answers && findings.first?.node == "n2")

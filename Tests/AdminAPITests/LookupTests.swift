@@ -6,6 +6,7 @@ import Gateway
 import GatewayTestSupport
 import HTTPWire
 import JSON
+import Stores
 import Telemetry
 import TestKit
 import TestTraits
@@ -24,10 +25,10 @@ struct AdminLookupTests {
             $0.settings.incarnation = 1
             $0.settings.readClocks = { clock.reading }
         }
-        self.admin = Self.admin(of: self.node, store: "memory")
+        self.admin = Self.admin(of: self.node, store: .memory)
     }
 
-    private static func admin(of node: TestNode, store: String) -> ClusterAdmin {
+    private static func admin(of node: TestNode, store: StoreKind) -> ClusterAdmin {
         let admin = ClusterAdmin(
             record: NodeRecord(
                 incarnation: 1, name: "n1", address: "here:1", host: "h", version: "1",
@@ -41,7 +42,7 @@ struct AdminLookupTests {
     @Test("names no nodes until a node with Redis has joined its cluster")
     func starting() async throws {
         let error = await #expect(throws: HTTPError.self) {
-            try await Self.admin(of: self.node, store: "redis").clusterSnapshot()
+            try await Self.admin(of: self.node, store: .redis).clusterSnapshot()
         }
         #expect(error?.message == "The node is starting; ask again in a moment.")
         #expect(try await self.admin.clusterSnapshot().peers.count == 1)

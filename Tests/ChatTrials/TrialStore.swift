@@ -6,7 +6,7 @@ import Synchronization
 /// A store for trials that blocks until a request is answered.
 enum TrialStore {
     case memory(MemoryTables)
-    case file(LocalStore, TrialAnswers)
+    case file(SQLiteStore, TrialAnswers)
 
     /// A store in memory, or in a file of this directory.
     init(directory: String?, history: Int) {
@@ -16,7 +16,7 @@ enum TrialStore {
         }
         do {
             self = .file(
-                try LocalStore.sqlite(path: directory + "/trial.db", history: history),
+                try SQLiteStore(path: directory + "/trial.db", history: history),
                 TrialAnswers())
         } catch {
             fatalError("\(error)")

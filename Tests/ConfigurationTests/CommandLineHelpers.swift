@@ -1,11 +1,19 @@
 import Dialects
+import Stores
 import Testing
 
 @testable import Configuration
 
 extension CommandTable {
-    /// With the names of the program's dialects.
-    static let program = CommandTable(DialectList.all.choices)
+    /// With the names of the program's dialects and stores.
+    static let program = CommandTable(DialectList.all.choices, StoreList.all.choices)
+}
+
+extension ServeOptions {
+    /// The default settings.
+    static let standard = ServeOptions(
+        store: StoreLocation(
+            .sqlite, "confab.db", description: "sqlite:confab.db", path: "confab.db"))
 }
 
 /// Parses a command line, with files that exist only in memory.

@@ -21,10 +21,11 @@ struct HelpTests {
     }
 
     @Test("of serve name every option with its default, and every limit")
-    func serve() {
-        let text = HelpText.text(of: CommandTable.serve)
+    func serve() throws {
+        let command = try #require(CommandTable.program.command(named: "serve"))
+        let text = HelpText.text(of: command)
         let words = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        for option in CommandTable.serve.options {
+        for option in command.options {
             #expect(text.contains("--\(option.name)"))
             if let standard = option.defaultText {
                 #expect(words.contains("[default: \(standard)]"))
@@ -85,7 +86,7 @@ struct HelpTests {
         for limit in LimitTable.all {
             #expect(text.contains("| `\(limit.name)` | \(limit.defaultText) |"))
         }
-        for variable in ServeTable.options.compactMap(\.environment) {
+        for variable in ServeTable.withoutStores.compactMap(\.environment) {
             #expect(text.contains("`\(variable)`"))
         }
     }

@@ -55,7 +55,7 @@ struct ManualPagesTests {
     @Test("of the configuration file name every setting, with an example that is valid")
     func configurationFile() throws {
         let text = Self.plain(try Self.page("confab.json.5"))
-        for key in ServeTable.options.compactMap(\.fileKey) {
+        for key in ServeTable.withoutStores.compactMap(\.fileKey) {
             #expect(text.contains("\n\(key): "), "\(key)")
         }
         let lines = text.split(separator: "\n")

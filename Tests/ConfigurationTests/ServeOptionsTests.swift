@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import Foundation
+import Stores
 import Telemetry
 import Testing
 
@@ -63,7 +64,9 @@ struct ServeOptionsTests {
         ) {
             $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]
         },
-        Sample(option: "store", words: ["memory:"], json: #""memory:""#) { $0.store == .memory },
+        Sample(option: "store", words: ["memory:"], json: #""memory:""#) {
+            $0.store.kind == .memory
+        },
         Sample(option: "history", words: ["77"], json: "77") { $0.limits.historyLimit == 77 },
         Sample(option: "cluster-name", words: ["chat-2"], json: #""chat-2""#) {
             $0.clusterName == "chat-2"
@@ -129,9 +132,9 @@ struct ServeOptionsTests {
         let options = try serve()
         #expect(options.listen.description == "127.0.0.1:8080")
         #expect(options.admin?.description == "127.0.0.1:8090")
-        #expect(options.store == .sqlite(path: "confab.db"))
+        #expect(options.store == ServeOptions.standard.store)
         #expect(options.limits == Limits())
-        #expect(options.values == ServeOptions())
+        #expect(options.values == .standard)
         #expect(options.settings.allSatisfy { $0.source == .standard })
     }
 
@@ -158,7 +161,8 @@ struct ServeOptionsTests {
 
     @Test("has a sample for every option in this test")
     func samplesAreComplete() {
-        #expect(ServeOptionsTests.samples.map(\.option) == ServeTable.bindings.map(\.spec.name))
+        #expect(
+            ServeOptionsTests.samples.map(\.option) == ServeTable.bindings(.none).map(\.spec.name))
     }
 
     @Test("accepts every option on the command line", arguments: samples)
@@ -174,7 +178,7 @@ struct ServeOptionsTests {
                 #expect(options.setting(sample.option)?.source == .commandLine)
             }
         }
-        #expect(!sample.isDone(ServeOptions()), "the sample must differ from the default")
+        #expect(!sample.isDone(.standard), "the sample must differ from the default")
     }
 
     @Test("accepts every option from the environment", arguments: samples)
@@ -305,10 +309,10 @@ struct ServeOptionsTests {
 
     @Test("states its real defaults in the help")
     func defaultTexts() throws {
-        for binding in ServeTable.bindings {
+        for binding in ServeTable.bindings(StoreList.all.choices) {
             guard let text = binding.spec.defaultText, !text.contains(" ") else { continue }
             #expect(
-                try serve("--\(binding.spec.name) \(text)").values == ServeOptions(),
+                try serve("--\(binding.spec.name) \(text)").values == .standard,
                 "--\(binding.spec.name)")
         }
     }

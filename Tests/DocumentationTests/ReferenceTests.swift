@@ -2,6 +2,7 @@ import Configuration
 import Dialects
 import Foundation
 import JSON
+import Stores
 import TestKit
 import Testing
 
@@ -11,7 +12,7 @@ struct ReferenceTests {
     /// comparing them.
     @Test("and the admin API's document match the tables of the source")
     func referenceIsCurrent() throws {
-        let table = CommandTable(DialectList.all.choices)
+        let table = CommandTable(DialectList.all.choices, StoreList.all.choices)
         for (path, text) in [
             ("docs/reference.md", MarkdownReference.markdown(table)),
             (

@@ -96,7 +96,7 @@ struct AnnotationBytesTests {
     func damagedRow() async throws {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
-        var store = try LocalStore.sqlite(path: path, history: 100)
+        var store = try SQLiteStore(path: path, history: 100)
         var owner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         _ = await store.write(
             [
@@ -111,7 +111,7 @@ struct AnnotationBytesTests {
             try connection.execute(
                 "UPDATE messages SET annotations = x'010101FF' WHERE sequence = 2")
         }
-        store = try LocalStore.sqlite(path: path, history: 100)
+        store = try SQLiteStore(path: path, history: 100)
         let answer = await store.request(.page(owner.key, .newest, limit: 2))
         #expect(answer.text == "failed")
         #expect(await store.page(owner.key, .newest, limit: 1)?.messages.first?.isPinned == true)
@@ -126,7 +126,7 @@ struct AnnotationBytesTests {
             let connection = try SQLiteConnection(path: path, access: .readWrite)
             try connection.execute("UPDATE pins SET annotations = NULL")
         }
-        store = try LocalStore.sqlite(path: path, history: 100)
+        store = try SQLiteStore(path: path, history: 100)
         guard case .failed(let failure) = await store.request(.load(owner.key)) else {
             return _ = Issue.record("a damaged pin was read")
         }

@@ -23,7 +23,7 @@ struct CorruptedContentTests {
 
     @Test("names the user or tenant with a damaged number, and serves all others")
     func damagedNumbers() async throws {
-        var store = try LocalStore.sqlite(path: self.path, history: 100)
+        var store = try SQLiteStore(path: self.path, history: 100)
         let first = StoreRequest.firstUserNumber
         #expect(await store.numbers(of: ["ann", "bob"]) == [first, first + 1])
         #expect(await store.nextNumber() == 1)
@@ -32,7 +32,7 @@ struct CorruptedContentTests {
             "UPDATE numbers SET number = number + 5 WHERE user = 'ann'; UPDATE counters SET value "
                 + "= 70"
         )
-        store = try LocalStore.sqlite(path: self.path, history: 100)
+        store = try SQLiteStore(path: self.path, history: 100)
         let requests: [(StoreRequest, String)] = [
             (
                 .numbers(of: [TestOwner.person("ann").id], tenant: "acme"),
@@ -70,7 +70,7 @@ struct CorruptedContentTests {
     func cutTail(of part: String, seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
         let key = ConversationKey(tenant: "acme", id: "rex")
-        let store = try LocalStore.sqlite(path: self.path, history: 1000)
+        let store = try SQLiteStore(path: self.path, history: 1000)
         var testOwner = await store.createConversation(key)
         for batch in 1...20 {
             let writes = (0..<Int.random(in: 1...20, using: &random)).map {
@@ -90,7 +90,7 @@ struct CorruptedContentTests {
         let size = try Data(contentsOf: URL(fileURLWithPath: copy + part)).count
         truncate(copy + part, Int.random(in: 0..<size, using: &random))
 
-        guard let damaged = try? LocalStore.sqlite(path: copy, history: 1000) else { return }
+        guard let damaged = try? SQLiteStore(path: copy, history: 1000) else { return }
         defer { damaged.close() }
         var messages: [String] = []
         while let page = await damaged.page(key, .after(messages.count), limit: 7),

@@ -19,7 +19,7 @@ struct DamagedFileTests {
 
     private func openingFailure(path: String? = nil) -> String {
         do {
-            _ = try LocalStore.sqlite(path: path ?? self.path, history: 100)
+            _ = try SQLiteStore(path: path ?? self.path, history: 100)
             return "opened"
         } catch {
             return error.description
@@ -46,7 +46,7 @@ struct DamagedFileTests {
 
     @Test("is rejected if a newer Confab wrote it")
     func newerLayout() throws {
-        try LocalStore.sqlite(path: self.path, history: 100).close()
+        try SQLiteStore(path: self.path, history: 100).close()
         try self.execute("PRAGMA user_version = 1000")
         #expect(
             self.openingFailure()
@@ -72,7 +72,7 @@ struct DamagedFileTests {
         "is rejected if it is not writable",
         .enabled(if: geteuid() != 0, "the superuser may write everything"))
     func readOnly() throws {
-        try LocalStore.sqlite(path: self.path, history: 100).close()
+        try SQLiteStore(path: self.path, history: 100).close()
         try FileManager.default.setAttributes([.posixPermissions: 0o400], ofItemAtPath: self.path)
         #expect(self.openingFailure() == "\(self.path): this user has no permission to write it")
     }
@@ -81,7 +81,7 @@ struct DamagedFileTests {
         "rejects writes after it was deleted or replaced",
         arguments: ["", "-wal", "-shm"])
     func removedOrReplaced(suffix: String) async throws {
-        let store = try LocalStore.sqlite(path: self.path, history: 100)
+        let store = try SQLiteStore(path: self.path, history: 100)
         var testOwner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         try FileManager.default.moveItem(
             atPath: self.path + suffix, toPath: "\(self.folder.path)/away")
@@ -111,7 +111,7 @@ struct DamagedFileTests {
             "another page",
         ])
     func changedByOthers(_ change: String) async throws {
-        let store = try LocalStore.sqlite(path: self.path, history: 100)
+        let store = try SQLiteStore(path: self.path, history: 100)
         var testOwner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         #expect(await store.write([testOwner.post("stored")], by: testOwner) == .stored)
         switch change {
@@ -123,7 +123,7 @@ struct DamagedFileTests {
             truncate(self.path + "-wal", size + 4096)
         case "another database":
             let other = "\(self.folder.path)/other.db"
-            try LocalStore.sqlite(path: other, history: 100).close()
+            try SQLiteStore(path: other, history: 100).close()
             let file = try #require(FileHandle(forWritingAtPath: self.path))
             try file.truncate(atOffset: 0)
             try file.write(contentsOf: Data(contentsOf: URL(fileURLWithPath: other)))
@@ -156,7 +156,7 @@ struct DamagedFileTests {
 
     @Test("stays valid after many checkpoints")
     func checkpoints() async throws {
-        let store = try LocalStore.sqlite(path: self.path, history: 10)
+        let store = try SQLiteStore(path: self.path, history: 10)
         var testOwner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         let text = String(repeating: "x", count: 16_000)
         // Each batch exceeds the size limit of the log.

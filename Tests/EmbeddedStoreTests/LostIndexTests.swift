@@ -10,7 +10,8 @@ import Testing
 struct LostIndexTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
 
-    private func faults(_ store: LocalStore, _ request: StoreRequest) async throws -> StoredFaults {
+    private func faults(_ store: SQLiteStore, _ request: StoreRequest) async throws -> StoredFaults
+    {
         guard case .examined(let faults) = await store.request(request) else {
             throw TestFailure("no answer to \(request)")
         }
@@ -23,7 +24,7 @@ struct LostIndexTests {
         let path = folder.file("confab.db")
         let owner = LoopID(incarnation: 1, loop: 0)
         do {
-            let store = try LocalStore.sqlite(path: path, history: 100)
+            let store = try SQLiteStore(path: path, history: 100)
             var rex = await store.createConversation(Self.key)
             #expect(
                 await store.write((1...6).map { rex.post("message \($0)") }, by: rex) == .stored)
@@ -34,7 +35,7 @@ struct LostIndexTests {
             try connection.execute("DELETE FROM places WHERE sequence IN (2, 3, 5)")
             try connection.execute("UPDATE messages SET content = 'x' WHERE sequence = 5")
         }
-        let store = try LocalStore.sqlite(path: path, history: 100)
+        let store = try SQLiteStore(path: path, history: 100)
         guard case .failed = await store.request(.page(Self.key, .after(0), limit: 10)) else {
             throw TestFailure("the page is whole")
         }
@@ -60,11 +61,10 @@ struct LostIndexTests {
     @Test("is reported with the file's disk")
     func report() async throws {
         let folder = try TemporaryFolder()
-        let store = try LocalStore.sqlite(path: folder.file("confab.db"), history: 100)
-        let report = try #require(await store.inspect(within: .seconds(10)))
+        let store = try SQLiteStore(path: folder.file("confab.db"), history: 100)
+        let report = await store.inspect(within: .seconds(10))
         #expect(report.integrity == .intact && report.journalMode == "wal")
         #expect(report.totalBytes > report.freeBytes && report.freeBytes > 0)
-        #expect(await LocalStore.memory(history: 1).inspect(within: .seconds(1)) == nil)
         store.close()
     }
 }

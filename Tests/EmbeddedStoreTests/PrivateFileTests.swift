@@ -17,7 +17,7 @@ struct PrivateFileTests {
         let database = folder.file("confab.db")
         let events = folder.file("confab.db.events")
         for round in 1...2 {
-            let store = try LocalStore.sqlite(path: database, history: 10)
+            let store = try SQLiteStore(path: database, history: 10)
             let log = try EventFile(path: events)
             try log.append(.init(id: "\(round)-0", text: "{}"))
             for path in [database, "\(database)-wal", "\(database)-shm", events] {
@@ -36,7 +36,7 @@ struct PrivateFileTests {
         let folder = try TemporaryFolder()
         let path = try folder.write("a text of some length, and no database", to: "notes")
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
-        #expect(throws: StoreFailure.self) { _ = try LocalStore.sqlite(path: path, history: 10) }
+        #expect(throws: StoreFailure.self) { _ = try SQLiteStore(path: path, history: 10) }
         #expect(try self.mode(path) == 0o644)
     }
 }

@@ -24,7 +24,7 @@ struct ProcessTests {
             lines -= 1
             if lines == 0 { try process.kill() }
         }
-        let store = try LocalStore.sqlite(path: path, history: 0)
+        let store = try SQLiteStore(path: path, history: 0)
         #expect(!answered.isEmpty)
         for (number, head) in answered {
             let page = try #require(
@@ -45,10 +45,10 @@ struct ProcessTests {
         let process = try TortureProcess("hold", path)
         #expect(try process.line() == "open")
         #expect(throws: StoreFailure("\(path) is in use by another process")) {
-            try LocalStore.sqlite(path: path, history: 10)
+            try SQLiteStore(path: path, history: 10)
         }
         try process.kill()
-        let store = try LocalStore.sqlite(path: path, history: 10)
+        let store = try SQLiteStore(path: path, history: 10)
         let late = try TortureProcess("hold", path)
         #expect(try late.line() == "refused: \(path) is in use by another process")
         store.close()
@@ -76,7 +76,7 @@ struct ProcessTests {
         let next = try #require(Int(head)) + 1
         #expect(try process.line() == "healed \(next)")
         #expect(try process.line() == nil)
-        let store = try LocalStore.sqlite(path: path, history: 0)
+        let store = try SQLiteStore(path: path, history: 0)
         let page = try #require(
             await store.page(ConversationKey(tenant: "acme", id: "full"), .after(0), limit: .max))
         #expect(page.messages.count == next)

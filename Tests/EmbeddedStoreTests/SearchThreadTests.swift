@@ -40,21 +40,23 @@ struct SearchThreadTests {
 
     init() throws { self.folder = try TemporaryFolder() }
 
-    private func open(_ kind: Kind) throws -> LocalStore {
+    private func open(_ kind: Kind) throws -> any ChatStore {
         let gate = self.gate
         switch kind {
         case .memory:
-            return .memory(MemoryStore(history: 0, beforeSearchSlice: { gate.pass() }))
+            return MemoryStore(history: 0, beforeSearchSlice: { gate.pass() })
         case .sqlite:
             var options = SQLiteOptions(history: 0)
             options.beforeSearchSlice = { gate.pass() }
             // The texts are compared one by one.
             options.searchBacklogLimit = .max
-            return .sqlite(try SQLiteStore(path: self.folder.file("confab.db"), options: options))
+            return try SQLiteStore(path: self.folder.file("confab.db"), options: options)
         }
     }
 
-    private func fill(_ store: LocalStore, _ count: Int) async -> TestOwner {
+    private func close(_ store: any ChatStore) { (store as? SQLiteStore)?.close() }
+
+    private func fill(_ store: any ChatStore, _ count: Int) async -> TestOwner {
         var owner = await store.createConversation(rex)
         for first in stride(from: 0, to: count, by: 500) {
             let writes = (first..<min(first + 500, count)).map { owner.post("Grüße \($0)") }
@@ -70,7 +72,7 @@ struct SearchThreadTests {
     @Test("lets history, lists, loads and writes go on", arguments: Kind.allCases)
     func othersGoOn(kind: Kind) async throws {
         let store = try self.open(kind)
-        defer { store.close() }
+        defer { self.close(store) }
         var owner = await self.fill(store, 3)
         let searches = AnswerCollector()
         searches.submit(try self.search("absent"), to: store)
@@ -88,7 +90,7 @@ struct SearchThreadTests {
     @Test("continues other searches between the slices of a long one", arguments: Kind.allCases)
     func turns(kind: Kind) async throws {
         let store = try self.open(kind)
-        defer { store.close() }
+        defer { self.close(store) }
         _ = await self.fill(store, 5 * SearchScan.sliceMessages)
         let searches = AnswerCollector()
         searches.submit(try self.search("absent"), to: store)
@@ -103,7 +105,7 @@ struct SearchThreadTests {
     @Test("gives up a search whose client is gone", arguments: Kind.allCases)
     func cancelled(kind: Kind) async throws {
         let store = try self.open(kind)
-        defer { store.close() }
+        defer { self.close(store) }
         _ = await self.fill(store, 5 * SearchScan.sliceMessages)
         let admission = SearchAdmission()
         let ann = LimitKey.user(UserID(tokenSubject: "ann"), tenant: "acme")
@@ -126,7 +128,7 @@ struct SearchThreadTests {
     @Test("refuses more searches than may wait", arguments: Kind.allCases)
     func full(kind: Kind) async throws {
         let store = try self.open(kind)
-        defer { store.close() }
+        defer { self.close(store) }
         _ = await self.fill(store, 1)
         let searches = AnswerCollector()
         let count = 3 * SearchAdmission.countLimit
@@ -152,7 +154,7 @@ struct SearchThreadTests {
         for _ in 0..<20 { searches.submit(try self.search("absent"), to: store) }
         try self.gate.awaitArrival()
         self.gate.open()
-        store.close()
+        self.close(store)
         #expect(searches.answers.count == 20)
     }
 }

@@ -33,7 +33,7 @@ struct ExampleDialectTests {
         let words = line.split(separator: " ").map(String.init)
         guard
             case .chat(let chosen) = try Invocation(
-                ["chat"] + words, environment: [:], CommandTable(dialects.choices))
+                ["chat"] + words, environment: [:], CommandTable(dialects.choices, .none))
         else { throw TestFailure("\(line) is no chat") }
         let (inPipe, outPipe, errorPipe) = (try PrivatePipe(), try PrivatePipe(), try PrivatePipe())
         inPipe.writing.write(Data(input.utf8))
@@ -96,7 +96,7 @@ struct ExampleDialectTests {
                 confab: The Example protocol needs a conversation: give one with --conversation.
 
                 """)
-        let table = CommandTable(dialects.choices)
+        let table = CommandTable(dialects.choices, .none)
         #expect(
             table.all.map(HelpText.text).contains {
                 $0.contains("--dialect conversations|pets|chats|rooms|agents|example")
@@ -118,7 +118,7 @@ struct ExampleDialectTests {
         guard
             case .bench(let options) = try Invocation(
                 line.split(separator: " ").map(String.init), environment: [:],
-                CommandTable(dialects.choices))
+                CommandTable(dialects.choices, .none))
         else { throw TestFailure("\(line) is no bench") }
         let (status, text): (Int32, String) = await withCheckedContinuation { done in
             Thread.detachNewThread {

@@ -14,7 +14,7 @@ public import TestKit
 
 /// A node in this process, on free ports of 127.0.0.1, with its files in a temporary folder.
 public final class TestNode {
-    public enum StoreKind: Sendable, CaseIterable {
+    public enum EmbeddedStoreKind: Sendable, CaseIterable {
         case memory
         /// In the node's folder.
         case sqlite
@@ -36,7 +36,7 @@ public final class TestNode {
     public let store: StoreGate
     /// The settings with which the node was started.
     public let live: LiveSettings
-    private let embedded: LocalStore
+    private let embedded: any ChatStore
     private let logDescriptor: Int32
 
     /// For HS256, so at least 32 bytes.
@@ -44,7 +44,7 @@ public final class TestNode {
 
     /// - Parameter folder: the folder of an earlier node, to continue with its data.
     public init(
-        loops: Int = 1, store: StoreKind = .memory, in folder: TemporaryFolder? = nil,
+        loops: Int = 1, store: EmbeddedStoreKind = .memory, in folder: TemporaryFolder? = nil,
         history: Int = 10_000,
         dialects: [any Dialect] = [ConversationsDialect()],
         logLevel: LogLevel = .info,
@@ -75,8 +75,8 @@ public final class TestNode {
         self.board = PublishedMetrics(loopCount: loops)
         self.embedded =
             store == .memory
-            ? .memory(history: history)
-            : try .sqlite(path: folder.file("confab.db"), history: history)
+            ? MemoryStore(history: history)
+            : try SQLiteStore(path: folder.file("confab.db"), history: history)
         self.store = StoreGate(before: self.embedded)
         let store = self.store
         self.gateway = try Gateway(
@@ -88,7 +88,7 @@ public final class TestNode {
     deinit {
         self.store.open()
         self.gateway.stop()
-        self.embedded.close()
+        (self.embedded as? SQLiteStore)?.close()
         self.logger.flush()
         close(self.logDescriptor)
     }

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("Chats on a node", .ownThread)
 struct ChatsWireTests {
-    private func node(_ store: TestNode.StoreKind = .memory) throws -> TestNode {
+    private func node(_ store: TestNode.EmbeddedStoreKind = .memory) throws -> TestNode {
         try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) {
             $0.live.limits.allowEverything()
         }
@@ -76,8 +76,8 @@ struct ChatsWireTests {
 
     @Test(
         "a message that was just read is not counted as unread",
-        arguments: TestNode.StoreKind.allCases)
-    func unread(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func unread(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let ann = try self.connect("7", at: node)
         let bob = try self.connect("8", at: node)

@@ -15,7 +15,7 @@ struct EntryTests {
     private static let fewTimes = 20
     private static let manyTimes = 1000
 
-    private func node(_ store: TestNode.StoreKind) throws -> TestNode {
+    private func node(_ store: TestNode.EmbeddedStoreKind) throws -> TestNode {
         try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) {
             $0.live.limits.allowEverything()
         }
@@ -41,7 +41,7 @@ struct EntryTests {
 
     // MARK: Inboxes
 
-    private func inviteToPets(times: Int, _ store: TestNode.StoreKind) throws {
+    private func inviteToPets(times: Int, _ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let (ann, bob) = (Self.uuid(), Self.uuid())
         let creator = try self.connect("/ws/", ann, kind: "event", at: node)
@@ -70,19 +70,21 @@ struct EntryTests {
         }
     }
 
-    @Test("gets the first message of a new conversation", arguments: TestNode.StoreKind.allCases)
-    func invitation(_ store: TestNode.StoreKind) throws {
+    @Test(
+        "gets the first message of a new conversation",
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func invitation(_ store: TestNode.EmbeddedStoreKind) throws {
         try self.inviteToPets(times: Self.fewTimes, store)
     }
 
     @Test(
         "gets the first message of each of a thousand new conversations", .long,
-        arguments: TestNode.StoreKind.allCases)
-    func manyInvitations(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func manyInvitations(_ store: TestNode.EmbeddedStoreKind) throws {
         try self.inviteToPets(times: Self.manyTimes, store)
     }
 
-    private func joinChats(times: Int, _ store: TestNode.StoreKind) throws {
+    private func joinChats(times: Int, _ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let ann = try self.connect("/ws/chats/", "7", at: node)
         let joining = try self.connect("/ws/chats/", "8", at: node)
@@ -110,15 +112,15 @@ struct EntryTests {
 
     @Test(
         "gets the messages that follow the join of another connection of its user",
-        arguments: TestNode.StoreKind.allCases)
-    func joinElsewhere(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func joinElsewhere(_ store: TestNode.EmbeddedStoreKind) throws {
         try self.joinChats(times: Self.fewTimes, store)
     }
 
     @Test(
         "gets the messages that follow each of a thousand joins of another connection", .long,
-        arguments: TestNode.StoreKind.allCases)
-    func manyJoinsElsewhere(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func manyJoinsElsewhere(_ store: TestNode.EmbeddedStoreKind) throws {
         try self.joinChats(times: Self.manyTimes, store)
     }
 
@@ -172,7 +174,7 @@ struct EntryTests {
 
     // MARK: Presence
 
-    private func connectAgents(times: Int, _ store: TestNode.StoreKind) throws {
+    private func connectAgents(times: Int, _ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         for number in 1...times {
             let names = ["a\(number)", "b\(number)"]
@@ -198,15 +200,15 @@ struct EntryTests {
     }
 
     @Test(
-        "hears which agents enter at the same time", arguments: TestNode.StoreKind.allCases)
-    func agents(_ store: TestNode.StoreKind) throws {
+        "hears which agents enter at the same time", arguments: TestNode.EmbeddedStoreKind.allCases)
+    func agents(_ store: TestNode.EmbeddedStoreKind) throws {
         try self.connectAgents(times: Self.fewTimes, store)
     }
 
     @Test(
         "hears a thousand times which agents enter at the same time", .long,
-        arguments: TestNode.StoreKind.allCases)
-    func manyAgents(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func manyAgents(_ store: TestNode.EmbeddedStoreKind) throws {
         try self.connectAgents(times: Self.manyTimes, store)
     }
 

@@ -342,8 +342,8 @@ struct MessageTests {
         #expect(lines <= Int((ContinuousClock.now - start) / .seconds(1)) + 2)
     }
 
-    @Test("may contain message ids of any size", arguments: TestNode.StoreKind.allCases)
-    func hugeNumbers(store: TestNode.StoreKind) throws {
+    @Test("may contain message ids of any size", arguments: TestNode.EmbeddedStoreKind.allCases)
+    func hugeNumbers(store: TestNode.EmbeddedStoreKind) throws {
         let node = try TestNode(store: store)
         let ann = try node.conversationClient("ann")
         try ann.post("one")

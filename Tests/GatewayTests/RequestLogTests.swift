@@ -194,7 +194,7 @@ struct RequestLogTests {
 
     @Test("count what the store has acknowledged")
     func store() throws {
-        for kind in TestNode.StoreKind.allCases {
+        for kind in TestNode.EmbeddedStoreKind.allCases {
             let node = try TestNode(loops: 2, store: kind)
             let client = try node.conversationClient("ann")
             for number in 1...5 { try client.post("message \(number)") }

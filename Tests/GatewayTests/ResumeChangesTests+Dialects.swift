@@ -9,8 +9,8 @@ import Testing
 extension ResumeChangesTests {
     @Test(
         "in Agents sends edits and deletions, live and after a break, and reports a reset",
-        arguments: TestNode.StoreKind.allCases)
-    func agents(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func agents(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store)
         let path = "/v1/ws?token=\(try TestNode.token("agent"))&channel_id=room"
         let live = try FrameClient(path, port: node.port)
@@ -77,8 +77,8 @@ extension ResumeChangesTests {
 
     @Test(
         "in Rooms sends missed edits and deletions to a recovered client, and reports a reset",
-        arguments: TestNode.StoreKind.allCases)
-    func rooms(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func rooms(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store)
         let author = try node.conversationClient("author")
         let (live, pid) = try Self.socket("reader", at: node)

@@ -12,7 +12,7 @@ import Testing
 @Suite("Resuming after changes", .ownThread)
 struct ResumeChangesTests {
     static func node(
-        _ store: TestNode.StoreKind = .memory, loops: Int = 1, history: Int = 10_000,
+        _ store: TestNode.EmbeddedStoreKind = .memory, loops: Int = 1, history: Int = 10_000,
         in folder: TemporaryFolder? = nil
     ) throws -> TestNode {
         try TestNode(
@@ -64,8 +64,8 @@ struct ResumeChangesTests {
 
     @Test(
         "sends missed changes of older messages once, before new messages",
-        arguments: TestNode.StoreKind.allCases, [true, false])
-    func changed(store: TestNode.StoreKind, namesRevision: Bool) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases, [true, false])
+    func changed(store: TestNode.EmbeddedStoreKind, namesRevision: Bool) throws {
         let node = try Self.node(store, loops: 2)
         let author = try node.conversationClient("author")
         let revision = try Self.changeHistory(author)
@@ -152,8 +152,8 @@ struct ResumeChangesTests {
 
     @Test(
         "sends very many changes in their order",
-        arguments: TestNode.StoreKind.allCases)
-    func many(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func many(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store)
         let author = try node.conversationClient("author")
         try author.post("first")
@@ -262,8 +262,8 @@ struct ResumeChangesTests {
 
     @Test(
         "after a message that does not exist is a reset, then live",
-        arguments: TestNode.StoreKind.allCases)
-    func reset(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func reset(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store, loops: 2)
         let author = try node.conversationClient("author")
         for number in 1...5 { try author.post("\(number)") }
@@ -286,8 +286,8 @@ struct ResumeChangesTests {
 
     @Test(
         "with a revision that does not exist reports that and sends everything",
-        arguments: TestNode.StoreKind.allCases)
-    func revisionAhead(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func revisionAhead(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store)
         let author = try node.conversationClient("author")
         _ = try Self.changeHistory(author)
@@ -302,8 +302,8 @@ struct ResumeChangesTests {
 
     @Test(
         "with a revision older than the history reports that and sends what is retained",
-        arguments: TestNode.StoreKind.allCases)
-    func revisionTooOld(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func revisionTooOld(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store, history: 10)
         let author = try node.conversationClient("author")
         for number in 1...30 { try author.post("\(number)") }

@@ -36,7 +36,7 @@ private final class BlockingTickHandler: EventLoopHandler {
 @Suite("Resuming", .ownThread)
 struct ResumeTests {
     static func node(
-        _ store: TestNode.StoreKind = .memory, loops: Int = 1, history: Int = 10_000
+        _ store: TestNode.EmbeddedStoreKind = .memory, loops: Int = 1, history: Int = 10_000
     ) throws -> TestNode {
         try TestNode(loops: loops, store: store, history: history) {
             $0.live.limits.allowEverything()
@@ -56,9 +56,9 @@ struct ResumeTests {
 
     @Test(
         "continues after the named message, own messages included",
-        arguments: TestNode.StoreKind.allCases,
+        arguments: TestNode.EmbeddedStoreKind.allCases,
         [("0", 1), ("1", 2), ("249", 250), ("250", 251)])
-    func points(store: TestNode.StoreKind, _ point: (after: String, first: Int)) throws {
+    func points(store: TestNode.EmbeddedStoreKind, _ point: (after: String, first: Int)) throws {
         let node = try Self.node(store, loops: 2)
         try node.fill(250)
         for user in ["reader", "author"] {
@@ -80,8 +80,8 @@ struct ResumeTests {
 
     @Test(
         "after a future message gets that message, however soon it is sent",
-        arguments: TestNode.StoreKind.allCases)
-    func ahead(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func ahead(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store, loops: 2)
         let author = try node.peer("author")
         for number in 1...200 {
@@ -113,8 +113,8 @@ struct ResumeTests {
 
     @Test(
         "before the retained history reports the loss, then sends what is retained",
-        arguments: TestNode.StoreKind.allCases)
-    func truncated(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func truncated(store: TestNode.EmbeddedStoreKind) throws {
         let node = try Self.node(store, history: 100)
         try node.fill(250)
         for (after, isLost) in [("0", true), ("149", true), ("150", false), ("200", false)] {

@@ -87,8 +87,8 @@ struct SendAnswerTests {
 
     @Test(
         "has one answer for each time that it was sent",
-        arguments: Frames.all, TestNode.StoreKind.allCases)
-    func answers(_ frames: Frames, _ store: TestNode.StoreKind) throws {
+        arguments: Frames.all, TestNode.EmbeddedStoreKind.allCases)
+    func answers(_ frames: Frames, _ store: TestNode.EmbeddedStoreKind) throws {
         let node = try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) {
             $0.live.limits.allowEverything()
         }

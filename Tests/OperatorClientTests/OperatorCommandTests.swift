@@ -11,7 +11,7 @@ struct OperatorCommandTests {
         let words = line.split(separator: " ").map(String.init)
         guard
             case .operate(let options) = try Invocation(
-                words, environment: [:], CommandTable(.none))
+                words, environment: [:], CommandTable(.none, .none))
         else {
             throw TestFailure("\(line) is no operator command")
         }

@@ -59,14 +59,14 @@ private struct TokenClient {
 
 @Suite("A private conversation in REST", .ownThread)
 struct PrivateRoomsAPITests {
-    private func node(_ store: TestNode.StoreKind = .memory) throws -> ServedNode {
+    private func node(_ store: TestNode.EmbeddedStoreKind = .memory) throws -> ServedNode {
         try ServedNode(store: store) { $0.settings.allowsAnonymous = false }
     }
 
     @Test(
         "of a shop and its customer is one that no other customer sees, reads, joins or writes to",
-        arguments: TestNode.StoreKind.allCases)
-    func shop(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func shop(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let shop = try TokenClient("shop", at: node, admin: true)
         let order = try shop.create(#""title":"Order 1042","access":"closed""#)

@@ -22,7 +22,7 @@ final class ServedNode {
     var store: StoreGate { self.node.store }
 
     init(
-        loops: Int = 2, store: TestNode.StoreKind = .memory, history: Int = 10_000,
+        loops: Int = 2, store: TestNode.EmbeddedStoreKind = .memory, history: Int = 10_000,
         _ change: (inout TestNode.NodeOptions) throws -> Void = { _ in }
     ) throws {
         let api = RoomsAPI()

@@ -21,7 +21,7 @@ struct ServedPageTests {
         return (id, bob)
     }
 
-    private func node(_ store: TestNode.StoreKind, pageBytes: Int = Self.pageBytes) throws
+    private func node(_ store: TestNode.EmbeddedStoreKind, pageBytes: Int = Self.pageBytes) throws
         -> ServedNode
     {
         try ServedNode(store: store) { $0.live.limits.pageBytes = pageBytes }
@@ -51,8 +51,8 @@ struct ServedPageTests {
 
     @Test(
         "of the history ends at its bytes, and names the page that continues",
-        arguments: TestNode.StoreKind.allCases)
-    func history(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func history(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let (id, _) = try self.conversation(in: node)
         func pages(_ first: String, _ parameter: String) throws -> [[String]] {
@@ -71,8 +71,8 @@ struct ServedPageTests {
         #expect(forward.count > 2 && forward.last == ["7"], "\(forward)")
     }
 
-    @Test("of pins ends at its bytes", arguments: TestNode.StoreKind.allCases)
-    func pins(_ store: TestNode.StoreKind) throws {
+    @Test("of pins ends at its bytes", arguments: TestNode.EmbeddedStoreKind.allCases)
+    func pins(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let (id, bob) = try self.conversation(in: node)
         for message in Self.ids {
@@ -86,8 +86,8 @@ struct ServedPageTests {
         #expect(pages.count > 2 && pages[0] == ["7"], "\(pages)")
     }
 
-    @Test("of search results ends at its bytes", arguments: TestNode.StoreKind.allCases)
-    func search(_ store: TestNode.StoreKind) throws {
+    @Test("of search results ends at its bytes", arguments: TestNode.EmbeddedStoreKind.allCases)
+    func search(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store)
         let (id, _) = try self.conversation(in: node)
         let first = "/\(id)/messages?search=word&limit=100"
@@ -100,8 +100,8 @@ struct ServedPageTests {
 
     @Test(
         "in the state of a room ends at its bytes",
-        arguments: TestNode.StoreKind.allCases)
-    func roomState(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func roomState(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try self.node(store, pageBytes: 3072)
         let (id, bob) = try self.conversation(in: node)
         for _ in 0..<2 { try bob.post(String(repeating: "z", count: 100)) }
@@ -125,8 +125,8 @@ struct ServedPageTests {
 
     @Test(
         "has left the history, but for a pinned message, which can be edited and deleted",
-        arguments: TestNode.StoreKind.allCases)
-    func pinnedMessage(_ store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func pinnedMessage(_ store: TestNode.EmbeddedStoreKind) throws {
         let node = try ServedNode(store: store, history: 5)
         let id = try node.create()
         let bob = try node.client("bob", in: id)

@@ -16,8 +16,8 @@ import Testing
 struct ServedRoomsAPITests {
     @Test(
         "creates, joins, reads and ends a conversation, as documented",
-        arguments: TestNode.StoreKind.allCases)
-    func lifecycle(store: TestNode.StoreKind) throws {
+        arguments: TestNode.EmbeddedStoreKind.allCases)
+    func lifecycle(store: TestNode.EmbeddedStoreKind) throws {
         let node = try ServedNode(store: store)
         let created = try node.post(
             "/create",

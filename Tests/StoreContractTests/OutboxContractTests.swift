@@ -259,13 +259,13 @@ struct OutboxContractTests {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
         var outbox = try await FilledOutbox {
-            try LocalStore.sqlite(path: path, history: 100, outbox: $0)
+            try SQLiteStore(path: path, history: 100, outbox: $0)
         }
         await outbox.post("a", "b")
         let entries = try await outbox.take(one)
         try await outbox.complete([entries[0].position], one)
-        (outbox.store as? LocalStore)?.close()
-        let store = try LocalStore.sqlite(path: path, history: 100)
+        (outbox.store as? SQLiteStore)?.close()
+        let store = try SQLiteStore(path: path, history: 100)
         defer { store.close() }
         let answer = await store.request(
             .outbox(.take(partition: 0, one, after: nil, recovers: true, limit: 10)))

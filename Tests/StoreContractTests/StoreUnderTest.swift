@@ -27,7 +27,7 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     static let searching = available
 
     static let memory = StoreUnderTest(testDescription: "memory") {
-        LocalStore.memory(history: $0, outbox: $1)
+        MemoryStore(history: $0, outbox: $1)
     }
     static let redis = StoreUnderTest(testDescription: "Redis") {
         try RedisUnderTest(.standalone, history: $0, outbox: $1)
@@ -40,7 +40,7 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     }
     static let sqlite = StoreUnderTest(testDescription: "SQLite") { history, outbox in
         try TemporaryStore {
-            try LocalStore.sqlite(
+            try SQLiteStore(
                 path: "\($0.path)/confab.db", history: history, outbox: outbox)
         }
     }

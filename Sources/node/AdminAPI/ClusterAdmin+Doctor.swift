@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ClusterWire
+internal import Configuration
 internal import Gateway
 internal import HTTPWire
 public import JSON
@@ -66,7 +67,8 @@ extension ClusterAdmin {
             case .draining: ("draining", nil)
             }
         var facts: [JSONTree.ObjectMember] = [
-            .init("version", .string(record.version)), .init("store", .string(self.store)),
+            .init("version", .string(record.version)),
+            .init("survives_restart", .bool(self.store.survivesRestart)),
             .init("now", .integer(WallClock.now.milliseconds)),
             .init(
                 "health",

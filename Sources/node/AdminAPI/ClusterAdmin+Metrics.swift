@@ -2,6 +2,7 @@ import Bytes
 internal import ChatModel
 internal import Cluster
 import ClusterWire
+internal import Configuration
 internal import Gateway
 internal import NodeLink
 public import Telemetry
@@ -13,7 +14,7 @@ extension ClusterAdmin {
         let record = self.record
         snapshot.add(
             1, to: .buildInfo,
-            labels: ["version": record.version, "node": record.name, "store": self.store])
+            labels: ["version": record.version, "node": record.name, "store": self.store.name])
         snapshot.add(self.logger.droppedCount, to: .logLinesDropped)
         if let health = self.gateway?.health.status {
             snapshot.add(health == .healthy ? 1 : 0, to: .healthy)

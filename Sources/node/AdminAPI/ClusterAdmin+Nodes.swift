@@ -271,7 +271,7 @@ extension ClusterAdmin {
             .conflict,
             """
             There is no Redis: this node stands alone and keeps its messages in \
-            \(self.store == "memory" ? "memory" : "SQLite").
+            \(self.store.title).
             """
         )
     }

@@ -29,7 +29,8 @@ extension ClusterAdmin {
         }
         return Self.document(
             [
-                .init("cluster", .string(self.clusterName)), .init("store", .string(self.store)),
+                .init("cluster", .string(self.clusterName)),
+                .init("store", .string(self.store.name)),
                 .init("redis", redisState ?? .null),
                 .init("durability", .string(await durability)),
                 .init("view", .integer(snapshot.view.number)),
@@ -86,12 +87,8 @@ extension ClusterAdmin {
 
     /// Where a message is stored when its send is acknowledged.
     private func durabilityOfAnswers(isRedisSilent: Bool) async -> String {
-        guard let link = self.link else {
-            return self.store == "memory"
-                ? "in memory only" : "synced to local disk"
-        }
-        let safety =
-            await link.clusterStatus().durability ?? "in Redis, with unknown durability"
+        guard let link = self.link else { return self.store.durability }
+        let safety = await link.clusterStatus().durability ?? self.store.durability
         if isRedisSilent { return safety }
         async let inspected = link.inspectRedis()
         guard let info = await inspected?.info,

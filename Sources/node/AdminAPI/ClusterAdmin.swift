@@ -3,7 +3,7 @@ internal import ChatCore
 internal import ChatEngine
 internal import ChatModel
 public import ClusterWire
-internal import Configuration
+public import Configuration
 internal import EventLoop
 public import Gateway
 internal import JSON
@@ -37,10 +37,9 @@ public final class ClusterAdmin: Sendable {
     static let localTimeout = Duration.milliseconds(1500)
 
     let clusterName: String
-    /// `memory`, `sqlite` or `redis`.
-    let store: String
+    let store: StoreKind
     /// Whether the node is part of a cluster, or joins one.
-    var isClustered: Bool { self.store == "redis" }
+    var isClustered: Bool { self.store.isShared }
     /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
     let waitReplicas: Int?
     let defaultDrain: Duration
@@ -51,7 +50,7 @@ public final class ClusterAdmin: Sendable {
 
     /// - Parameter drain: the default duration of a drain.
     public init(
-        record: NodeRecord, clusterName: String, store: String, waitReplicas: Int?,
+        record: NodeRecord, clusterName: String, store: StoreKind, waitReplicas: Int?,
         drain: Duration, logger: Logger
     ) {
         self.state = Mutex(State(record: record))

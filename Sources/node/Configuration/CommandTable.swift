@@ -1,21 +1,26 @@
-/// All subcommands, with the program's dialects as values of their options.
+/// All subcommands, with the program's dialects and stores as values of their options.
 public struct CommandTable: Sendable {
     let choices: DialectChoices
+    let stores: StoreChoices
     public let all: [CommandSpec]
     let chat: CommandSpec
     let bench: CommandSpec
 
-    public init(_ choices: DialectChoices) {
+    public init(_ choices: DialectChoices, _ stores: StoreChoices) {
         self.choices = choices
+        self.stores = stores
         self.chat = Self.chat(choices)
         self.bench = Self.bench(choices)
-        self.all = Self.allButHelp(self.chat, self.bench) + [Self.help]
+        self.all = Self.allButHelp(self.chat, self.bench, stores) + [Self.help]
     }
 
-    private static func allButHelp(_ chat: CommandSpec, _ bench: CommandSpec) -> [CommandSpec] {
-        [self.serve, self.token, chat, bench, self.copy]
+    private static func allButHelp(
+        _ chat: CommandSpec, _ bench: CommandSpec, _ stores: StoreChoices
+    ) -> [CommandSpec] {
+        let settings = ServeTable.options(stores)
+        return [self.serve(settings), self.token, chat, bench, self.copy]
             + OperatorVerb.all.filter(\.isCommand).map(\.command)
-            + [self.configCheck, self.configShow, self.completion]
+            + [self.configCheck(settings), self.configShow(settings), self.completion]
     }
 
     /// All subcommands, in the groups of the help.
@@ -31,11 +36,11 @@ public struct CommandTable: Sendable {
             + [("Configuration and help", others.filter { !first.contains($0.name) })]
     }
 
-    /// The names and summaries, which depend on no dialect.
-    static let withoutDialects = allButHelp(chat(.none), bench(.none))
+    /// The names and summaries, which depend on no dialect and no store.
+    static let withoutChoices = allButHelp(chat(.none), bench(.none), .none)
 
     /// The first words of the subcommands, without duplicates.
-    static let topLevelNames = firstNames(withoutDialects) + [help.name]
+    static let topLevelNames = firstNames(withoutChoices) + [help.name]
 
     /// Summaries of the groups of subcommands with two words, by their first word.
     static let familySummaries = ["config": "check or show the settings of confab serve"]
@@ -55,41 +60,44 @@ public struct CommandTable: Sendable {
 
     static let helpOption = OptionSpec.client("help", .flag, "", in: "Help", "show this help")
 
-    static let serve = CommandSpec(
-        "serve", "run a node",
-        options: ServeTable.options + [helpOption],
-        examples: [
-            .init("confab serve", "on loopback, with messages in ./confab.db"),
-            .init(
-                "confab serve --listen 0.0.0.0:8080 --store sqlite:/var/lib/confab/chat.db",
-                "on all interfaces"),
-            .init(
-                "confab serve --store memory: --limit messages-per-second=500",
-                "for a test, in memory"),
-        ],
-        notes: [
-            """
-            Every option is also an environment variable (--log-level is CONFAB_LOG_LEVEL; --admin \
-            is CONFAB_ADMIN_LISTEN) and a setting in the file of --config \
-            ({"log-level": "debug"}). The command line overrides the environment, and the \
-            environment overrides the file. `confab config show` prints the effective settings.
-            """,
-            """
-            Without a key option, the first start creates a secret next to the database. With \
-            Redis, nodes need --jwt-secret-file, --jwt-public-key-file or --jwks-file, and \
-            --cluster-key-file where there is no --jwt-secret-file.
-            """,
-            """
-            --origins lists origins such as https://chat.example, capacitor://localhost, null or \
-            https://*.example.org, separated by commas; * allows every page, and none allows no \
-            page. --trusted-proxies lists addresses and networks such as 10.0.0.0/8, or loopback, \
-            or none. Without --public-url, links use the host of the request, if it is checked.
-            """,
-            """
-            SIGTERM drains the node and exits; a second one stops it at once. SIGHUP reloads keys, \
-            certificates, origins, limits and the log level.
-            """,
-        ])
+    private static func serve(_ settings: [OptionSpec]) -> CommandSpec {
+        CommandSpec(
+            "serve", "run a node",
+            options: settings + [helpOption],
+            examples: [
+                .init("confab serve", "on loopback, with messages in ./confab.db"),
+                .init(
+                    "confab serve --listen 0.0.0.0:8080 --store sqlite:/var/lib/confab/chat.db",
+                    "on all interfaces"),
+                .init(
+                    "confab serve --store memory: --limit messages-per-second=500",
+                    "for a test, in memory"),
+            ],
+            notes: [
+                """
+                Every option is also an environment variable (--log-level is CONFAB_LOG_LEVEL; \
+                --admin is CONFAB_ADMIN_LISTEN) and a setting in the file of --config \
+                ({"log-level": "debug"}). The command line overrides the environment, and the \
+                environment overrides the file. `confab config show` prints the effective settings.
+                """,
+                """
+                Without a key option, the first start creates a secret next to the database. With \
+                Redis, nodes need --jwt-secret-file, --jwt-public-key-file or --jwks-file, and \
+                --cluster-key-file where there is no --jwt-secret-file.
+                """,
+                """
+                --origins lists origins such as https://chat.example, capacitor://localhost, null \
+                or https://*.example.org, separated by commas; * allows every page, and none \
+                allows no page. --trusted-proxies lists addresses and networks such as \
+                10.0.0.0/8, or loopback, or none. Without --public-url, links use the host of the \
+                request, if it is checked.
+                """,
+                """
+                SIGTERM drains the node and exits; a second one stops it at once. SIGHUP reloads \
+                keys, certificates, origins, limits and the log level.
+                """,
+            ])
+    }
 
     static let token = CommandSpec(
         "token", "print a token (JWT) for a user",
@@ -218,29 +226,33 @@ public struct CommandTable: Sendable {
             """,
         ])
 
-    static let configCheck = CommandSpec(
-        "config check", "check whether `confab serve` would start",
-        options: ServeTable.options + [helpOption],
-        examples: [
-            .init("confab config check --config confab.json", "exit status 0: it would start")
-        ],
-        notes: [
-            """
-            Accepts the options, the environment and the file of `confab serve`; see \
-            confab serve --help.
-            """
-        ])
+    private static func configCheck(_ settings: [OptionSpec]) -> CommandSpec {
+        CommandSpec(
+            "config check", "check whether `confab serve` would start",
+            options: settings + [helpOption],
+            examples: [
+                .init("confab config check --config confab.json", "exit status 0: it would start")
+            ],
+            notes: [
+                """
+                Accepts the options, the environment and the file of `confab serve`; see \
+                confab serve --help.
+                """
+            ])
+    }
 
-    static let configShow = CommandSpec(
-        "config show", "print the effective settings and their sources",
-        options: ServeTable.options + [outputOption, helpOption],
-        examples: [.init("confab config show --config confab.json", "one line per setting")],
-        notes: [
-            """
-            Accepts the options, the environment and the file of `confab serve`; see \
-            confab serve --help.
-            """
-        ])
+    private static func configShow(_ settings: [OptionSpec]) -> CommandSpec {
+        CommandSpec(
+            "config show", "print the effective settings and their sources",
+            options: settings + [outputOption, helpOption],
+            examples: [.init("confab config show --config confab.json", "one line per setting")],
+            notes: [
+                """
+                Accepts the options, the environment and the file of `confab serve`; see \
+                confab serve --help.
+                """
+            ])
+    }
 
     static let outputOption = OptionSpec.client(
         "output", .choice(OutputFormat.allCases.map(\.rawValue)), "text|json", default: "text",
@@ -262,7 +274,7 @@ public struct CommandTable: Sendable {
         arguments: [
             .init(
                 "SUBCOMMAND", "the subcommand; without it, list all",
-                choices: firstNames(withoutDialects),
+                choices: firstNames(withoutChoices),
                 isOptional: true),
             .init("SECOND-WORD", "the second word, for config", isOptional: true),
         ],

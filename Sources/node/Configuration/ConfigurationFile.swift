@@ -20,13 +20,14 @@ struct ConfigurationFile {
         guard let members = tree.members else {
             throw .badFile(path, problem: "must be a JSON object: {\"listen\": \"127.0.0.1:8080\"}")
         }
+        let options = ServeTable.withoutStores
         var values: [String: [String]] = [:]
         for member in members {
-            guard let option = ServeTable.options.first(where: { $0.fileKey == member.name }) else {
+            guard let option = options.first(where: { $0.fileKey == member.name }) else {
                 throw .unknownKey(
                     file: path, key: member.name,
                     suggestion: Spelling.nearest(
-                        to: member.name, among: ServeTable.options.compactMap(\.fileKey)))
+                        to: member.name, among: options.compactMap(\.fileKey)))
             }
             guard values[option.name] == nil else {
                 throw .badFile(path, problem: "\(option.name) is set twice")

@@ -13,8 +13,8 @@ public struct CopyOptions: Sendable, Equatable {
     /// Checks and counts, and writes nothing.
     public let isDryRun: Bool
 
-    init(_ scanned: ScannedArguments) throws(UsageError) {
-        var draft = CopyTable.CopyDraft()
+    init(_ scanned: ScannedArguments, _ stores: StoreChoices) throws(UsageError) {
+        var draft = CopyTable.CopyDraft(stores: stores)
         try OptionBinding.apply(CopyTable.bindings, from: scanned, to: &draft)
         guard let source = draft.source else {
             throw .missingArgument("--from sqlite:PATH", command: "copy")
@@ -35,6 +35,7 @@ public struct CopyOptions: Sendable, Equatable {
 enum CopyTable {
     /// `CopyOptions` during parsing: the stores may be missing.
     struct CopyDraft: Sendable {
+        let stores: StoreChoices
         var source: String?
         var target: RedisURL?
         var clusterName = "confab"
@@ -46,12 +47,12 @@ enum CopyTable {
     static let bindings: [OptionBinding<CopyDraft>] = [
         OptionBinding(
             .client("from", .text, "URL", in: "Stores", "the source, sqlite:PATH (required)"),
-            sets: \.source, Self.source),
+            changes: \.self, Self.readSource),
         OptionBinding(
             .client(
                 "to", .text, "URL", in: "Stores",
                 "the target, as --store of the cluster's nodes (required)"),
-            sets: \.target, Self.target),
+            changes: \.self, Self.readTarget),
         OptionBinding(
             .client(
                 "cluster-name", .text, "NAME", default: "confab", in: "Stores",
@@ -73,19 +74,20 @@ enum CopyTable {
             { (isDryRun: inout Bool, _: String) throws(ValueProblem) in isDryRun = true }),
     ]
 
-    private static let source: @Sendable (String) throws(ValueProblem) -> String? = {
-        (text: String) throws(ValueProblem) in
-        guard case .sqlite(let path) = try StoreLocation.parse(text) else {
+    @Sendable
+    private static func readSource(_ draft: inout CopyDraft, _ text: String) throws(ValueProblem) {
+        let location = try draft.stores.parse(text)
+        guard location.kind.name == "sqlite" else {
             throw ValueProblem("only a SQLite database can be copied: sqlite:PATH")
         }
-        return path
+        draft.source = location.address
     }
 
-    private static let target: @Sendable (String) throws(ValueProblem) -> RedisURL? = {
-        (text: String) throws(ValueProblem) in
-        guard case .redis(let url) = try StoreLocation.parse(text) else {
+    @Sendable
+    private static func readTarget(_ draft: inout CopyDraft, _ text: String) throws(ValueProblem) {
+        guard try draft.stores.parse(text).kind.name == "redis" else {
             throw ValueProblem("the target must be Redis: redis://HOST:PORT")
         }
-        return url
+        draft.target = try RedisStoreURL.parse(text)
     }
 }

@@ -45,10 +45,8 @@ public struct DialectChoices: Sendable {
 
     /// The adapters with their remarks, as part of a sentence.
     var adapterList: String {
-        let texts = self.adapters.map { adapter in
+        self.adapters.map { adapter in
             adapter.remark.map { "\(adapter.name) (\($0))" } ?? adapter.name
-        }
-        guard let last = texts.last, texts.count > 1 else { return texts.first ?? "" }
-        return texts.dropLast().joined(separator: ", ") + ", or " + last
+        }.listed(", or ")
     }
 }

@@ -62,14 +62,17 @@ public enum Invocation: Sendable, Equatable {
             return
         }
         let scanned = try ScannedArguments(rest, of: command)
+        func serveOptions() throws(UsageError) -> ServeOptions {
+            try Self.serveOptions(scanned, environment, table.stores, readFile)
+        }
         switch command.name {
         case "serve":
-            self = .serve(try Self.serveOptions(scanned, environment, readFile))
+            self = .serve(try serveOptions())
         case "config check":
-            self = .checkConfiguration(try Self.serveOptions(scanned, environment, readFile))
+            self = .checkConfiguration(try serveOptions())
         case "config show":
             let output = try Self.choice(OutputFormat.self, of: "output", in: scanned) ?? .text
-            self = .showConfiguration(try Self.serveOptions(scanned, environment, readFile), output)
+            self = .showConfiguration(try serveOptions(), output)
         case "token":
             self = .token(try TokenOptions(scanned))
         case "chat":
@@ -77,7 +80,7 @@ public enum Invocation: Sendable, Equatable {
         case "bench":
             self = .bench(try BenchOptions(scanned, table))
         case "copy":
-            self = .copy(try CopyOptions(scanned))
+            self = .copy(try CopyOptions(scanned, table.stores))
         case "completion":
             self = .completion(
                 try Self.argument(0, in: scanned, of: command, ValueParsing.choice(Shell.self)))
@@ -152,7 +155,7 @@ public enum Invocation: Sendable, Equatable {
     }
 
     private static func serveOptions(
-        _ scanned: ScannedArguments, _ environment: [String: String],
+        _ scanned: ScannedArguments, _ environment: [String: String], _ stores: StoreChoices,
         _ readFile: (String) throws(FileProblem) -> [UInt8]
     ) throws(UsageError) -> ServeOptions {
         let variable = environment["CONFAB_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
@@ -167,7 +170,7 @@ public enum Invocation: Sendable, Equatable {
             file = try ConfigurationFile(path: path, bytes: bytes)
         }
         return try ServeOptions(
-            SettingSources(commandLine: scanned, environment: environment, file: file))
+            SettingSources(commandLine: scanned, environment: environment, file: file), stores)
     }
 
     /// Parses the argument at `index`. Further values belong to the last argument of the

@@ -199,7 +199,8 @@ public struct ManualPages: Sendable {
             `confab config show --config FILE` prints the effective settings.
             """)
         text.heading("Settings")
-        for (group, members) in Self.groups(ServeTable.options.filter { $0.fileKey != nil }) {
+        let settings = ServeTable.options(self.table.stores)
+        for (group, members) in Self.groups(settings.filter { $0.fileKey != nil }) {
             text.subheading(group)
             for option in members {
                 var sentence = "\(Self.sentence(option.help))"

@@ -36,6 +36,8 @@ public struct OptionSpec: Sendable, Equatable {
     public let isSetting: Bool
     /// The environment variable of an option that is not a setting.
     var variable: String?
+    /// Beginnings of values, which completion offers.
+    var prefixes: [String] = []
 
     /// The environment variable; nil when there is none.
     public var environment: String? {

@@ -2,11 +2,15 @@ internal import ChatModel
 
 extension ServeOptions {
     /// Merges the sources and checks the settings against each other.
-    init(_ sources: SettingSources) throws(UsageError) {
-        self.init()
+    init(_ sources: SettingSources, _ stores: StoreChoices) throws(UsageError) {
+        do throws(ValueProblem) {
+            self.init(store: try stores.parse(stores.standard))
+        } catch {
+            throw .badValue(name: "--store", problem: error.reason)
+        }
         self.configurationFile = sources.file?.path
         var limitSources: [String: EffectiveSetting.Source] = [:]
-        for binding in ServeTable.bindings {
+        for binding in ServeTable.bindings(stores) {
             let values = sources.values(of: binding.spec)
             if let first = values.first {
                 binding.reset(&self)
@@ -37,7 +41,7 @@ extension ServeOptions {
             }
         }
         try self.adjustLimits(limitSources)
-        self.setRetention()
+        self.limits.retention = self.store.kind.retention
         self.hideSecrets()
         self.resolveAnonymous()
         for limit in LimitTable.all {
@@ -47,7 +51,7 @@ extension ServeOptions {
                     name: "limit \(limit.name)", value: limit.text(in: self.limits), source: source)
             )
         }
-        try self.checkConflicts()
+        try self.checkConflicts(stores)
         self.warnings = EnvironmentCheck.warnings(for: sources.environment)
     }
 
@@ -64,16 +68,15 @@ extension ServeOptions {
         }
     }
 
-    /// Sets the default: on only for a loopback listener without Redis, because a shared store or a
-    /// public listener is reachable from other machines.
+    /// Sets the default: on only for a loopback listener and a store of this node, because a shared
+    /// store or a public listener is reachable from other machines.
     private mutating func resolveAnonymous() {
         guard let index = self.settings.firstIndex(where: { $0.name == "anonymous" }),
             self.settings[index].source == .standard
         else {
             return
         }
-        let isShared = if case .redis = self.store { true } else { false }
-        self.anonymous = !isShared && self.listen.isLoopback
+        self.anonymous = !self.store.kind.isShared && self.listen.isLoopback
         self.settings[index].value = self.anonymous ? "on" : "off"
     }
 
@@ -112,13 +115,7 @@ extension ServeOptions {
             "outbound-bytes: raise outbound-bytes, too")
     }
 
-    private mutating func setRetention() {
-        // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
-        // while.
-        if case .redis = self.store { self.limits.retention = .seconds(60) }
-    }
-
-    private func checkConflicts() throws(UsageError) {
+    private func checkConflicts(_ stores: StoreChoices) throws(UsageError) {
         if let admin = self.admin {
             if !admin.isLoopback, self.adminTokenFile == nil {
                 throw .conflict(
@@ -137,14 +134,18 @@ extension ServeOptions {
         if self.tlsKeyFile != nil, self.tlsCertificateFile == nil {
             throw .conflict("--tls-key needs --tls-cert")
         }
-        if case .redis = self.store {
-            guard self.limits.historyLimit > 0 else {
-                throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
-            }
+        guard self.limits.historyLimit > 0 || self.store.kind.hasUnlimitedHistory else {
+            throw .conflict(
+                """
+                --history: 0 retains all messages, which only \(stores.unlimitedList) supports
+                """)
+        }
+        let nodes = "nodes on \(self.store.kind.title)"
+        if self.store.kind.isShared {
             if self.jwtSecretFile == nil, self.jwtPublicKeyFiles.isEmpty, self.jwksFile == nil {
                 throw .conflict(
                     """
-                    --store: nodes on Redis must accept the same tokens: --jwt-secret-file, \
+                    --store: \(nodes) must accept the same tokens: --jwt-secret-file, \
                     --jwt-public-key-file or --jwks-file is required
                     """
                 )
@@ -152,16 +153,13 @@ extension ServeOptions {
             if self.jwtSecretFile == nil, self.clusterKeyFile == nil {
                 throw .conflict(
                     """
-                    --store: nodes on Redis sign their messages: without --jwt-secret-file, \
+                    --store: \(nodes) sign their messages: without --jwt-secret-file, \
                     --cluster-key-file is required
                     """
                 )
             }
         }
         try self.checkWebhooks()
-        if self.limits.historyLimit == 0, self.store == .memory {
-            throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
-        }
     }
 }
 
@@ -177,12 +175,12 @@ extension ServeOptions {
         guard Set(self.webhooks).count == self.webhooks.count else {
             throw .conflict("--webhook: the same URL is given twice")
         }
-        guard !self.webhooks.isEmpty, self.webhookSecretFile == nil, case .redis = self.store
-        else { return }
+        let kind = self.store.kind
+        guard !self.webhooks.isEmpty, self.webhookSecretFile == nil, kind.isShared else { return }
         throw .conflict(
             """
-            --webhook: nodes on Redis must sign with the same secret: --webhook-secret-file is \
-            required
+            --webhook: nodes on \(kind.title) must sign with the same secret: \
+            --webhook-secret-file is required
             """)
     }
 }
@@ -193,7 +191,7 @@ enum EnvironmentCheck {
     /// Kubernetes adds `CONFAB_PORT` and others for a service named confab. So only names that
     /// resemble a setting cause a warning.
     static func warnings(for environment: [String: String]) -> [String] {
-        let known = ServeTable.options.compactMap(\.environment)
+        let known = ServeTable.withoutStores.compactMap(\.environment)
         // The last one is that of Kubernetes. It resembles CONFAB_HOST.
         let others = ["CONFAB_ADMIN_URL", "CONFAB_PORT"]
         return environment.keys.sorted().compactMap { variable in

@@ -26,7 +26,7 @@ public struct ServeOptions: Sendable, Equatable {
     /// Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies = IPNetwork.loopback
 
-    public var store = StoreLocation.sqlite(path: "confab.db")
+    public var store: StoreLocation
 
     /// The prefix of every key in Redis. Clusters with different names can share one Redis.
     public var clusterName = "confab"
@@ -80,7 +80,7 @@ public struct ServeOptions: Sendable, Equatable {
     /// Probable mistakes that do not prevent a start.
     public internal(set) var warnings: [String] = []
 
-    init() {}
+    init(store: StoreLocation) { self.store = store }
 
     /// The trusted proxies that are not trusted by default.
     public var namedProxies: [IPNetwork] {

@@ -4,24 +4,30 @@ internal import Telemetry
 
 /// The options of `confab serve`. This table is the only place to add one.
 enum ServeTable {
-    static let bindings: [OptionBinding<ServeOptions>] =
-        listeners + messages + cluster + identity + webhooks + node + logging
+    static func bindings(_ stores: StoreChoices) -> [OptionBinding<ServeOptions>] {
+        listeners + messages(stores) + cluster + identity + webhooks + node + logging
+    }
 
     /// All options in the order of the help, `--config` last.
-    static let options: [OptionSpec] =
-        bindings.map(\.spec) + [
+    static func options(_ stores: StoreChoices) -> [OptionSpec] {
+        bindings(stores).map(\.spec) + [
             setting(
                 "config", .file, "FILE", in: "Configuration",
                 "JSON file with settings: {\"listen\": \"0.0.0.0:80\"}")
         ]
+    }
+
+    /// The names and forms, which depend on no store.
+    static let withoutStores = options(.none)
 
     private static func setting(
         _ name: String, _ form: OptionSpec.Form, _ placeholder: String,
-        default defaultText: String? = nil, in group: String, _ help: String
+        default defaultText: String? = nil, in group: String, _ help: String,
+        prefixes: [String] = []
     ) -> OptionSpec {
         OptionSpec(
             name: name, form: form, placeholder: placeholder, defaultText: defaultText, help: help,
-            group: group, isSetting: true)
+            group: group, isSetting: true, prefixes: prefixes)
     }
 
     private static let listeners: [OptionBinding<ServeOptions>] = [
@@ -87,19 +93,22 @@ enum ServeTable {
             lists: \.trustedProxies, TrustedProxies.parse),
     ]
 
-    private static let messages: [OptionBinding<ServeOptions>] = [
-        OptionBinding(
-            setting(
-                "store", .text, "URL", default: "sqlite:confab.db", in: "Messages",
-                "the message store: sqlite:PATH, memory:, or redis://"
-            ),
-            sets: \.store, StoreLocation.parse),
-        OptionBinding(
-            setting(
-                "history", .number, "N", default: "10000", in: "Messages",
-                "messages per conversation; 0: all (sqlite: only)"),
-            sets: \.limits.historyLimit, ValueParsing.integer(in: 0...1_000_000_000)),
-    ]
+    private static func messages(_ stores: StoreChoices) -> [OptionBinding<ServeOptions>] {
+        [
+            OptionBinding(
+                setting(
+                    "store", .text, "URL", default: stores.standard, in: "Messages",
+                    "the message store: \(stores.helpList)",
+                    prefixes: stores.kinds.flatMap(\.prefixes)
+                ),
+                sets: \.store, stores.parse),
+            OptionBinding(
+                setting(
+                    "history", .number, "N", default: "10000", in: "Messages",
+                    "messages per conversation; 0: all (\(stores.unlimitedList) only)"),
+                sets: \.limits.historyLimit, ValueParsing.integer(in: 0...1_000_000_000)),
+        ]
+    }
 
     private static let cluster: [OptionBinding<ServeOptions>] = [
         OptionBinding(

@@ -43,10 +43,7 @@ enum ValueSuggestion {
         switch option.form {
         case .file, .files: self = .files
         case .limits: self = .prefixes(LimitTable.all.map { $0.name + "=" })
-        case .text where option.name == "store":
-            self = .prefixes([
-                "memory:", "sqlite:", "redis://", "redis+sentinel://", "redis+cluster://",
-            ])
+        case .text where !option.prefixes.isEmpty: self = .prefixes(option.prefixes)
         case _ where !option.choices.isEmpty: self = .words(option.choices)
         default: self = .nothing
         }

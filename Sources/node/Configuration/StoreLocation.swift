@@ -1,58 +1,26 @@
-public import RedisClient
+/// The location of the message store: a kind, and an address that the kind has read.
+public struct StoreLocation: Sendable, Equatable, CustomStringConvertible {
+    public let kind: StoreKind
+    /// The part of the URL that opens the store. It may contain a password.
+    public let address: String
+    /// The URL without a password.
+    public let description: String
+    /// The file of the store, next to which the node keeps its secrets and events; nil if the
+    /// store has none.
+    public let path: String?
 
-/// The location of the message store.
-public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
-    /// In memory; lost when the process ends.
-    case memory
-    /// In an SQLite database, which is created if it is missing.
-    case sqlite(path: String)
-    /// In Redis, shared by all nodes that use it.
-    case redis(RedisURL)
-
-    /// `memory`, `sqlite` or `redis`.
-    public var kind: String {
-        switch self {
-        case .memory: "memory"
-        case .sqlite: "sqlite"
-        case .redis: "redis"
-        }
+    public init(_ kind: StoreKind, _ address: String, description: String, path: String? = nil) {
+        self.kind = kind
+        self.address = address
+        self.description = description
+        self.path = path
     }
 
-    /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
-    public var waitReplicas: Int? {
-        if case .redis(let url) = self { url.waitReplicas } else { nil }
+    /// The path of a file of the node: next to the store's file, or in the working folder.
+    public func file(_ suffix: String) -> String {
+        Self.file(suffix, nextTo: self.path ?? "confab")
     }
 
-    /// Without a password.
-    public var description: String {
-        switch self {
-        case .memory: "memory:"
-        case .sqlite(let path): "sqlite:\(path)"
-        case .redis(let url): url.description
-        }
-    }
-
-    /// An error for an unknown URL names only its scheme, because the URL may contain a password.
-    static func parse(_ text: String) throws(ValueProblem) -> StoreLocation {
-        let supported =
-            "use memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// or redis+cluster://"
-        guard let colon = text.firstIndex(of: ":") else {
-            throw ValueProblem("\(text.quoted) is not a store URL; \(supported)")
-        }
-        let rest = String(text[text.index(after: colon)...])
-        switch text[..<colon].lowercased() {
-        case "memory":
-            guard rest.isEmpty else {
-                throw ValueProblem("memory: must have nothing after the colon")
-            }
-            return .memory
-        case "sqlite":
-            guard !rest.isEmpty else { throw ValueProblem("the path is missing: sqlite:PATH") }
-            return .sqlite(path: rest)
-        case let kind where kind.hasPrefix("redis"):
-            return .redis(try RedisStoreURL.parse(text))
-        case let kind:
-            throw ValueProblem("unknown store kind \(kind.quoted); \(supported)")
-        }
-    }
+    /// The path of a file of the node next to a store's file.
+    public static func file(_ suffix: String, nextTo path: String) -> String { "\(path).\(suffix)" }
 }

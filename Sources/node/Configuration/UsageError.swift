@@ -59,10 +59,10 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// An invalid value. The reason follows the value's name: `"abc" is not HOST:PORT`.
-struct ValueProblem: Error, Equatable {
+public struct ValueProblem: Error, Equatable {
     let reason: String
 
-    init(_ reason: String) {
+    public init(_ reason: String) {
         self.reason = reason
     }
 }

@@ -44,7 +44,7 @@ struct NextSteps {
     private var tokenCommand: String? {
         guard let secret = NodeKeys(self.options).files.secret?.path else { return nil }
         var words = [self.program, "token", "--sub", "alice", "--conversations", Self.conversation]
-        if self.options.jwtSecretFile == nil, case .sqlite(let path) = self.options.store {
+        if self.options.jwtSecretFile == nil, let path = self.options.store.path {
             words += ["--database", path]
         } else {
             words += ["--secret-file", secret]

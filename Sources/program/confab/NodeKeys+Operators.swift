@@ -7,15 +7,13 @@ import Telemetry
 
 /// The tokens of operators, and the warnings about secrets.
 extension NodeKeys {
-    /// The path of the operator's token that the node creates: next to the database, or in the
-    /// working folder. Nil if a file is configured, or none is needed.
+    /// The path of the operator's token that the node creates. Nil if a file is configured, or none
+    /// is needed.
     var createdAdminTokenPath: String? {
         guard self.options.admin != nil, self.options.requiresAdminToken,
             self.options.adminTokenFile == nil
         else { return nil }
-        return if case .sqlite(let path) = self.options.store { "\(path).admin-token" } else {
-            "confab.admin-token"
-        }
+        return self.options.store.file("admin-token")
     }
 
     /// The same path for processes in other folders.

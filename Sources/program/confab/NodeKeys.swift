@@ -40,18 +40,11 @@ struct NodeKeys {
             || self.options.jwksFile != nil
     }
 
-    /// The path of the secret that a node creates if no key is configured: next to the database, or
-    /// in the working folder.
-    static func defaultSecretPath(_ store: StoreLocation) -> String? {
-        switch store {
-        // Other nodes could not read it.
-        case .redis: nil
-        case .memory: "confab.secret"
-        case .sqlite(let path): Self.secretPath(forDatabase: path)
-        }
+    /// The path of the secret that a node creates if no key is configured. Other nodes of a shared
+    /// store could not read it.
+    private static func defaultSecretPath(_ store: StoreLocation) -> String? {
+        store.kind.isShared ? nil : store.file("secret")
     }
-
-    static func secretPath(forDatabase path: String) -> String { "\(path).secret" }
 
     /// Creates the node's secret on the first start.
     ///

@@ -2,28 +2,25 @@ import AdminAPI
 import Bytes
 import ChatModel
 import Configuration
-import EmbeddedStore
 import Gateway
 import Identity
 import JSON
+import StoreKit
 import Synchronization
 import TLS
 import Telemetry
 
 /// The facts about a node's settings and files, for `confab doctor` and `confab support`.
 final class NodeReport: Sendable {
-    /// The time limit of the check of the database's pages.
-    private static let integrityLimit = Duration.seconds(5)
-
     private let options: ServeOptions
-    private let store: NodeStore
+    private let store: any NodeStore
     private let metrics: @Sendable () -> MetricsSnapshot
     private let logger: Logger
     /// The expiry of the certificate that the node presents to clients.
     private let certificateExpiry: Mutex<Timestamp?>
 
     init(
-        _ options: ServeOptions, _ store: NodeStore, live: LiveSettings,
+        _ options: ServeOptions, _ store: any NodeStore, live: LiveSettings,
         metrics: @escaping @Sendable () -> MetricsSnapshot, logger: Logger
     ) {
         self.options = options
@@ -47,10 +44,8 @@ final class NodeReport: Sendable {
             .init("settings", self.settingFacts()),
             .init("connection_limit", .integer(self.options.limits.connections)),
         ]
-        if case .local(let local) = self.store,
-            let report = await local.inspect(within: Self.integrityLimit)
-        {
-            facts.append(.init("database", Self.facts(report)))
+        if let database = await self.store.databaseFacts() {
+            facts.append(.init("database", database))
         }
         return facts
     }
@@ -82,22 +77,6 @@ final class NodeReport: Sendable {
             "certificate_file_expiry": time(fileExpiry),
             "key_expiry": time(keys.files.certificateExpiry),
             "key_problem": keyProblem.map { .string($0) } ?? .null,
-        ]
-    }
-
-    private static func facts(_ report: DatabaseReport) -> JSONTree {
-        let integrity =
-            switch report.integrity {
-            case .intact: "ok"
-            case .unfinished: "unfinished"
-            case .damaged(let reason): reason
-            }
-        return [
-            "path": .string(report.path), "bytes": .integer(report.byteCount),
-            "free_bytes": .integer(report.freeBytes), "total_bytes": .integer(report.totalBytes),
-            "file_system": report.volatileFileSystem.map { .string($0) } ?? .null,
-            "exposed_files": .array(report.exposedFiles.map { .string($0) }),
-            "journal_mode": .string(report.journalMode), "quick_check": .string(integrity),
         ]
     }
 

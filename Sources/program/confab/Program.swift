@@ -3,14 +3,15 @@ import Dialects
 import EventLoop
 import Glibc
 import OperatorClient
+import Stores
 import Telemetry
 
 /// The entry point: parses the command line and runs the subcommand.
 enum Program {
     /// The version of the program. Nodes report it to each other.
     static let version = "0.1.0"
-    /// All subcommands, with the names of all dialects.
-    static let commands = CommandTable(DialectList.all.choices)
+    /// All subcommands, with the names of all dialects and stores.
+    static let commands = CommandTable(DialectList.all.choices, StoreList.all.choices)
 
     /// - Returns: the exit status: 0 done, 1 failed, 2 invalid usage, 3 the cluster did not answer.
     static func run(_ arguments: [String]) async -> Int32 {

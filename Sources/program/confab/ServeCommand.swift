@@ -5,13 +5,14 @@ import ClusterWire
 import Configuration
 import DialectKit
 import Dialects
-import EmbeddedStore
 import EventLoop
 import Gateway
 import Glibc
 import Identity
 import Pages
 import RoomsAPI
+import StoreKit
+import Stores
 import Synchronization
 import Telemetry
 import Webhooks
@@ -53,7 +54,7 @@ struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
     private let initialKeySet: FileFingerprint?
-    private let store: NodeStore
+    private let store: any NodeStore
     private let gateway: Gateway
     private let name: String
     private let admin: ClusterAdmin
@@ -96,9 +97,10 @@ struct RunningNode {
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let webhooks = try WebhookService.make(options, incarnation: incarnation, logger)
         self.webhooks = webhooks
-        let store = try NodeStore(
-            options, keys, name: self.name, incarnation: incarnation, outbox: webhooks?.outbox,
-            logger: logger)
+        let store = try StoreList.all.open(
+            StoreSettings(
+                options, name: self.name, incarnation: incarnation, outbox: webhooks?.outbox,
+                logger: logger, clusterKey: { try keys.clusterKey() }))
         self.store = store
         var newPaths: [String] = []
         do {
@@ -133,7 +135,7 @@ struct RunningNode {
     }
 
     private static func gateway(
-        _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
+        _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: any NodeStore,
         _ webhooks: WebhookService?, _ name: String, _ incarnation: UInt64, _ logger: Logger
     ) throws -> (Gateway, ClusterAdmin, @Sendable () -> MetricsSnapshot) {
         // One core is left for the kernel's network work and for the store's threads. On two cores,
@@ -146,11 +148,11 @@ struct RunningNode {
                 host: ProcessContext.hostname, version: Program.version, loops: loopCount,
                 startedAt: WallClock.now),
             clusterName: options.clusterName, store: options.store.kind,
-            waitReplicas: options.store.waitReplicas,
+            waitReplicas: store.waitReplicas,
             drain: options.drain, logger: logger)
         let metrics: @Sendable () -> MetricsSnapshot = {
             var snapshot = board.total()
-            store.statistics?.add(to: &snapshot)
+            store.add(to: &snapshot)
             clusterAdmin.add(to: &snapshot)
             webhooks?.summary.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
@@ -235,17 +237,15 @@ struct RunningNode {
             received.yield(signal)
         }
         // Before operators can change anything: a change is an event.
-        if !self.store.isShared {
-            self.admin.attach(self.store.eventLog(self.options.store, logger: self.logger))
+        if !self.options.store.kind.isShared {
+            self.admin.attach(LocalEventLog.open(for: self.options.store, logger: self.logger))
         }
         let reports = Task { await self.service.reportRegularly() }
         defer { reports.cancel() }
         let isStopped = await self.wasStopped(
             by: 1,
             before: {
-                if case .shared(let shared) = self.store {
-                    await shared.join(self.gateway, version: Program.version, admin: self.admin)
-                }
+                await self.store.join(self.gateway, version: Program.version, admin: self.admin)
                 await self.readBans()
             })
         if isStopped {
@@ -256,7 +256,7 @@ struct RunningNode {
         self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         let url = "\(scheme)://\(self.gateway.clientAddress.text)"
-        self.logger.ready(url: url, node: self.name, store: self.options.store.kind)
+        self.logger.ready(url: url, node: self.name, store: self.options.store.kind.name)
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
         }
@@ -305,9 +305,7 @@ struct RunningNode {
             by: 2,
             before: {
                 self.gateway.refuseClients()
-                if case .shared(let shared) = self.store {
-                    await shared.handOver(within: .seconds(10))
-                }
+                await self.store.handOver(within: .seconds(10))
                 self.gateway.drain(over: self.options.drain)
                 // A close handshake may take five more seconds.
                 await self.gateway.waitUntilDrained(within: self.options.drain + .seconds(6))
@@ -332,7 +330,7 @@ struct RunningNode {
     }
 
     private func stop(isDrained: Bool) async -> Int32 {
-        if case .shared(let shared) = self.store { await shared.leave(within: .seconds(2)) }
+        await self.store.leave(within: .seconds(2))
         self.admin.recordLifecycle("stops")
         self.gateway.stop()
         self.webhooks?.stop()
@@ -376,7 +374,7 @@ struct RunningNode {
     }
 
     private func watchStore() async {
-        if !self.store.isShared { await self.admin.watchStore() }
+        if !self.options.store.kind.isShared { await self.admin.watchStore() }
     }
 
     /// Reloads the key set when its file changes. It reads the file's state every two seconds,

@@ -1,10 +1,8 @@
-import ChatModel
 import Configuration
-import EmbeddedStore
 import EventLoop
 import Glibc
 import Identity
-import NodeLink
+import Stores
 
 /// Checks what a start with valid settings may still run into: the database, the secret's folder,
 /// the addresses, Redis.
@@ -23,30 +21,14 @@ enum StartCheck {
     }
 
     private static func storeProblems(_ options: ServeOptions) -> [StartObstacle] {
-        switch options.store {
-        case .memory: return []
-        case .sqlite(let path):
-            do throws(StoreFailure) {
-                try LocalStore.checkSQLite(path: path)
-                return []
-            } catch {
-                return [StartObstacle(message: "--store: \(error)", status: 1)]
-            }
-        case .redis(let url):
-            do {
-                try ClusterReader(
-                    url, trusting: options.redisCAFile, clusterName: options.clusterName
-                ).checkAccess()
-                return []
-            } catch let failure as ClusterReader.ClusterReadError {
-                // An unavailable Redis counts as a part of the cluster that did not answer.
-                return [
-                    StartObstacle(
-                        message: "--store: \(failure)", status: failure.isPermanent ? 1 : 3)
-                ]
-            } catch {
-                return [StartObstacle(message: "--store: \(error)", status: 1)]
-            }
+        do {
+            try StoreList.all.check(options)
+            return []
+        } catch let failure as StoreUnavailable {
+            // It counts as a part of the cluster that did not answer.
+            return [StartObstacle(message: "--store: \(failure)", status: 3)]
+        } catch {
+            return [StartObstacle(message: "--store: \(error)", status: 1)]
         }
     }
 
@@ -56,7 +38,7 @@ enum StartCheck {
         guard !keys.hasConfiguredKeys, let secret = keys.files.secret else { return [] }
         guard access(secret.path, F_OK) == 0 else {
             // Next to a database, its folder was checked with the database.
-            guard case .memory = options.store, access(".", W_OK | X_OK) != 0 else { return [] }
+            guard options.store.path == nil, access(".", W_OK | X_OK) != 0 else { return [] }
             let message =
                 """
                 \(secret.path): no permission to write in the working folder; set --jwt-secret-file
@@ -77,8 +59,7 @@ enum StartCheck {
     {
         guard let path = keys.createdAdminTokenPath else { return [] }
         guard access(path, F_OK) == 0 else {
-            if case .sqlite = options.store { return [] }
-            guard access(".", W_OK | X_OK) != 0 else { return [] }
+            guard options.store.path == nil, access(".", W_OK | X_OK) != 0 else { return [] }
             let message =
                 """
                 \(path): no permission to create the operators' token in the working folder; set \

@@ -9,7 +9,7 @@ enum TokenCommand {
         let path =
             switch options.key {
             case .secretFile(let path): path
-            case .databaseSecret(let path): NodeKeys.secretPath(forDatabase: path)
+            case .databaseSecret(let path): StoreLocation.file("secret", nextTo: path)
             }
         do {
             let signer = try TokenSigner(secret: SecretFile(path: path).read())

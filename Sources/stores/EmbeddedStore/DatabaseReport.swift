@@ -27,14 +27,13 @@ public struct DatabaseReport: Sendable, Equatable {
     public let integrity: IntegrityResult
 }
 
-extension LocalStore {
+extension SQLiteStore {
     /// Inspects the database on a thread and a connection of their own, so that no request waits
-    /// for it. Nil for a store in memory.
+    /// for it.
     ///
     /// - Parameter limit: the time limit of the check of all pages.
-    public func inspect(within limit: Duration) async -> DatabaseReport? {
-        guard case .sqlite(let store) = self else { return nil }
-        let path = store.path
+    public func inspect(within limit: Duration) async -> DatabaseReport {
+        let path = self.path
         return await withCheckedContinuation { continuation in
             StoreThread(name: "store-check") {
                 continuation.resume(returning: DatabaseReport(path: path, within: limit))

@@ -87,9 +87,24 @@ public final class SQLiteStore: ChatStore {
         self.threads.withLock { $0 = threads }
     }
 
+    /// Opens or creates the file. The store retains the newest `history` messages of each
+    /// conversation (0: all). The failure names the file and the problem.
+    public convenience init(path: String, history: Int, outbox: OutboxWriter? = nil)
+        throws(StoreFailure)
+    {
+        var options = SQLiteOptions(history: history)
+        options.outbox = outbox
+        try self.init(path: path, options: options)
+    }
+
     deinit {
         self.close()
     }
+
+    /// Checks whether the file can be opened. Creates and writes nothing.
+    ///
+    /// The failure names the file or folder and the problem.
+    public static func check(path: String) throws(StoreFailure) { try DatabaseFile.check(path) }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
@@ -120,8 +135,9 @@ public final class SQLiteStore: ChatStore {
         }
     }
 
-    /// Closes the store and removes the files that opening it created.
-    func discard() {
+    /// Closes the store and removes the files that opening it created, for a start that fails
+    /// later. A database that existed before stays unchanged.
+    public func discard() {
         // Removed while the lock is held, because another process may be waiting for it.
         self.threads.withLock { $0?.file }?.removeCreatedFiles()
         self.close()

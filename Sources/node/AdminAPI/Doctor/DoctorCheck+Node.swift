@@ -165,7 +165,7 @@ extension DoctorCheck {
             return .ok("Only the node's user can read its secrets and its database.")
         },
         DoctorCheck(name: "store") { node, _ in
-            guard node["store"]?.stringValue == "memory" else { return nil }
+            guard node["survives_restart"]?.boolValue == false else { return nil }
             return .warning(
                 "Messages are only in memory: a restart loses all of them.",
                 "Use --store sqlite:PATH, or Redis.")

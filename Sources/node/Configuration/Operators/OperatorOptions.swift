@@ -202,8 +202,9 @@ extension OperatorOptions {
 }
 
 /// Parses a Redis URL of any kind that `--store` accepts.
-enum RedisStoreURL {
-    static func parse(_ text: String) throws(ValueProblem) -> RedisURL {
+public enum RedisStoreURL {
+    /// The error contains no password.
+    public static func parse(_ text: String) throws(ValueProblem) -> RedisURL {
         do throws(RedisURLError) {
             return try RedisURL(text)
         } catch {
