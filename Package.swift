@@ -414,7 +414,7 @@ let testTargets: [Target] = [
         [
             "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport", "Stores",
             "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "Cluster", "ClusterWire",
-            "Telemetry", "Bytes",
+            "ChatEngine", "Telemetry", "Bytes",
         ]),
 
     tests(

@@ -6,6 +6,7 @@ import Gateway
 import GatewayTestSupport
 import HTTPWire
 import JSON
+import NodeLink
 import Stores
 import Telemetry
 import TestKit
@@ -42,26 +43,21 @@ struct AdminLookupTests {
     @Test("names no nodes until a node with Redis has joined its cluster")
     func starting() async throws {
         let error = await #expect(throws: HTTPError.self) {
-            try await Self.admin(of: self.node, store: .redis).clusterSnapshot()
+            try await Self.admin(of: self.node, store: .redis).context.snapshot()
         }
         #expect(error?.message == "The node is starting; ask again in a moment.")
-        #expect(try await self.admin.clusterSnapshot().peers.count == 1)
+        #expect(try await self.admin.context.snapshot().peers.count == 1)
     }
 
     /// The document of a verb, or the error.
-    private func get(_ verb: String, _ values: KeyValuePairs<String, String> = [:])
+    private func get(_ verb: String, _ values: KeyValuePairs<String, JSONTree> = [:])
         async throws(HTTPError) -> JSONTree
     {
-        guard let row = OperatorVerb.named(verb), let handler = AdminRouter.handlers[verb] else {
-            preconditionFailure("there is no verb \(verb)")
-        }
-        let request = try AdminRequest(
-            row, values.map { .init($0.key, .string($0.value)) }, isQuery: true,
-            operatorName: "test")
-        return AdminRouter.completed(try await handler(self.admin, request), row)
+        try await self.admin.ask(verb, values)
     }
 
-    private func error(_ verb: String, _ values: KeyValuePairs<String, String>) async -> HTTPError?
+    private func error(_ verb: String, _ values: KeyValuePairs<String, JSONTree>) async
+        -> HTTPError?
     {
         do throws(HTTPError) {
             _ = try await self.get(verb, values)
@@ -96,7 +92,7 @@ struct AdminLookupTests {
             #expect(row["node"] == "n1" && row["rtt"] == .null)
             let id = try #require(row["id"]?.stringValue)
             #expect(ClusterConnectionID(id)?.node == "n1")
-            let found = try await self.get("connection", ["connection": id])
+            let found = try await self.get("connection", ["connection": .string(id)])
             #expect(found["user"] == row["user"] && found["tls"] == false)
             #expect(found["subscriptions"]?.elements?.count == 1)
         }
@@ -109,11 +105,12 @@ struct AdminLookupTests {
     func pages(pageLimit: Int) async throws {
         let peers = try (0..<15).map { try self.node.peer("user\($0 % 4)", in: "room\($0)") }
         try self.node.waitForConnections(15)
-        let snapshot = try await self.admin.clusterSnapshot()
-        var request = ClusterAdmin.ListRequest(
+        let snapshot = try await self.admin.context.snapshot()
+        var request = ListRequest(
             order: RowOrder(column: "user", isDescending: true), limit: 12)
         request.pageLimit = pageLimit
-        let list = await self.admin.connectionList(request, of: snapshot.peers, in: snapshot)
+        let list = await ClientVerbs(context: self.admin.context).connectionList(
+            request, of: snapshot.peers, in: snapshot)
         let users = list.rows.compactMap { $0["user"]?.stringValue }
         let expected = Array((0..<15).map { "user\($0 % 4)" }.sorted(by: >).prefix(12))
         #expect(users == expected)
@@ -218,6 +215,18 @@ struct AdminLookupTests {
             await self.error("connections", ["node": "n9"])?.message
                 == "There is no node n9; there are n1.")
         #expect(await self.error("node", ["node": "n9"])?.status == .notFound)
+        #expect(await self.error("shards", ["node": "n9"])?.status == .notFound)
+        #expect(
+            await self.error("drain", ["node": "n9"])?.message
+                == "There is no node n9; there are n1.")
+        for verb in ["owner", "history", "verify", "repair"] {
+            #expect(
+                await self.error(verb, ["conversation": "nowhere"])?.message
+                    == "There is no conversation nowhere in tenant default.", "\(verb)")
+        }
+        #expect(
+            await self.error("send", ["conversation": "nowhere", "content": "x", "user": "ops"])?
+                .message == "There is no conversation nowhere in tenant default.")
         #expect(
             await self.error("conversation", ["conversation": "nowhere"])?.message
                 == "There is no conversation nowhere in tenant default.")
@@ -227,9 +236,23 @@ struct AdminLookupTests {
         #expect(await self.error("connection", ["connection": "n9/0.9.9"])?.status == .notFound)
         #expect(await self.error("connection", ["connection": "0.9.9"])?.status == .badRequest)
         for (name, value) in [("sort", "none"), ("limit", "0"), ("limit", "10001"), ("slow", "x")] {
-            let error = await self.error("connections", [name: value])
+            let error = await self.error("connections", [name: .string(value)])
             #expect(error?.status == .badRequest && error?.message.contains("\"\(name)\"") == true)
         }
+    }
+
+    @Test("claims the shard of a conversation that no client has used since the start")
+    func unusedOwner() async throws {
+        let folder: TemporaryFolder
+        do {
+            let before = try TestNode(store: .sqlite)
+            folder = before.folder
+            try before.conversationClient("ann").post("one")
+        }
+        let node = try TestNode(store: .sqlite, in: folder) { $0.settings.incarnation = 1 }
+        let owner = try await Self.admin(of: node, store: .sqlite).ask(
+            "owner", ["conversation": "room"])
+        #expect(owner["owner"] == "n1" && owner["epoch"]?.integerValue ?? 0 >= 1)
     }
 
     @Test("of another node is refused if it is malformed")
@@ -237,14 +260,14 @@ struct AdminLookupTests {
         let valid: [JSONTree.ObjectMember] = [
             .init("sort", "-pending"), .init("limit", 5), .init("page", 5),
         ]
-        #expect(await self.admin.reply(to: NodeRequest("connections", valid)) != nil)
+        #expect(await self.admin.context.reply(to: NodeRequest("connections", valid)) != nil)
         for index in valid.indices {
             var members = valid
             members.remove(at: index)
-            #expect(await self.admin.reply(to: NodeRequest("connections", members)) == nil)
+            #expect(await self.admin.context.reply(to: NodeRequest("connections", members)) == nil)
         }
         for topic in ["connection", "conversation"] {
-            #expect(await self.admin.reply(to: NodeRequest(topic)) == nil)
+            #expect(await self.admin.context.reply(to: NodeRequest(topic)) == nil)
         }
     }
 }

@@ -15,14 +15,14 @@ struct NodeRowsTests {
                 silentFor: number == 2 ? 1500 : nil, evictedFor: number == 3 ? 14_000 : nil)
         }
         let view = View(number: 1, nodes: [View.Node(incarnation: 1, loops: 1)])
-        let snapshot = ClusterAdmin.ClusterSnapshot(ownIncarnation: 1, view: view, peers: peers)
-        var replies = ClusterAdmin.NodeReplies(queriedCount: 3)
+        let snapshot = ClusterSnapshot(ownIncarnation: 1, view: view, peers: peers)
+        var replies = NodeReplies(queriedCount: 3)
         replies.byNode[1] = [
             "uptime": 7, "connections": 0, "redis_unreachable_for": .null, "restored": 0,
             "renumbered": 0,
             "lost": 0, "health": "healthy", "reason": .null,
         ]
-        let rows = ClusterAdmin.rows(snapshot, replies)
+        let rows = NodeVerbs.rows(snapshot, replies)
         let document = AdminRouter.completed(
             ["nodes": .array(rows)], try #require(AdminRouter.verbsByPath["nodes"]))
         let completed = try #require(document["nodes"]?.elements)

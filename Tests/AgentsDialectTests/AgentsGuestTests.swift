@@ -43,7 +43,7 @@ struct AgentsGuestTests {
             user: "ann", agent: "guest:ann", grants: .listed(["c"]), guest: .member,
             guestKey: "q8Zt-m_R")
         var probe = SessionProbe(
-            HostedSession(AgentsSession(identity: guest, channel: "c", from: nil)))
+            AgentsSession(identity: guest, channel: "c", from: nil))
         #expect(
             probe.send(#"{"type":"message","to":"bob","content":"x"}"#) == [
                 #"""

@@ -17,7 +17,7 @@ final class ChatLoopFixture {
     /// A client: its received frames, and the close code of its connection.
     final class DialectClient {
         let dialect: DialectUnderTest
-        fileprivate var session: HostedSession
+        fileprivate var session: any DialectSession
         /// Its subscriptions.
         fileprivate var feeds: [FeedID: ConversationKey] = [:]
         /// Whether the session tracks deliveries, and the last delivered message of each
@@ -29,7 +29,7 @@ final class ChatLoopFixture {
 
         fileprivate init(_ dialect: DialectUnderTest, _ session: any DialectSession) {
             self.dialect = dialect
-            self.session = HostedSession(session)
+            self.session = session
         }
 
         fileprivate var objects: [[String: Any]] {
@@ -154,6 +154,9 @@ final class ChatLoopFixture {
     ) {
         self.send(client.dialect.postFrame(conversation, content, id), from: client)
     }
+
+    /// A copy of the client's session.
+    func session(of client: DialectClient) -> any DialectSession { client.session }
 
     /// Closes the connection.
     func disconnect(_ client: DialectClient) {

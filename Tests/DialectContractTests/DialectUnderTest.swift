@@ -27,6 +27,8 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
     var receivesAllConversations = false
     /// Whether a client can resume after a message.
     var canResume = true
+    /// The events of some protocols that the dialect's sessions handle.
+    let events: Set<OptionalEvent>
     /// The frame that posts a message.
     let postFrame: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
     /// A frame with a field of the wrong type.
@@ -43,6 +45,13 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
     let isError: @Sendable ([String: Any]) -> Bool
 
     var testDescription: String { self.dialect.name.description }
+
+    /// Events of `DialectSession` that have default implementations.
+    enum OptionalEvent: CaseIterable {
+        case page, storeAnswer, inboxMessage, historyTruncated, historyReset, wake, delivery
+        /// The session can move to another node.
+        case move
+    }
 
     /// A message in the form that all dialects have in common.
     struct DeliveredMessage: Equatable, CustomStringConvertible {
@@ -68,6 +77,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
                 query: after.map { [("after", "\($0)")] } ?? [], credentials: credentials,
                 now: Timestamp(milliseconds: 0))
         },
+        events: [.page, .storeAnswer, .historyTruncated, .historyReset],
         postFrame: { _, content, id in
             Self.json(["action": "send_message", "content": content, "local_id": id as Any?])
         },
@@ -92,6 +102,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         enterFrame: { Self.json(["event": "history", "data": ["conversation_id": $0]]) },
         receivesAllConversations: true,
         canResume: false,
+        events: [.page, .storeAnswer, .inboxMessage],
         postFrame: { conversation, content, id in
             Self.json([
                 "event": "message",
@@ -124,6 +135,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         enterFrame: { Self.json(["type": "joinChat", "data": ["chat": $0]]) },
         receivesAllConversations: true,
         canResume: false,
+        events: [.page, .storeAnswer, .inboxMessage, .wake],
         postFrame: { conversation, content, id in
             Self.json([
                 "type": "newMessage",
@@ -150,6 +162,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
                 query: [("channel_id", conversation)] + (after.map { [("after", "\($0)")] } ?? []),
                 credentials: credentials, now: Timestamp(milliseconds: 0))
         },
+        events: [.inboxMessage, .historyTruncated, .historyReset],
         postFrame: { _, content, id in
             Self.json(["type": "message", "content": content, "id": id as Any?])
         },
@@ -177,6 +190,9 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         enterFrame: { "2[\"join_room\",\(Self.json(["room_id": $0]))]" },
         // A client resumes with a recovery token and not with a number.
         canResume: false,
+        events: [
+            .page, .storeAnswer, .historyTruncated, .historyReset, .wake, .delivery, .move,
+        ],
         postFrame: { conversation, content, id in
             let argument = Self.json([
                 "room_id": conversation, "content": content, "local_id": id as Any?,
@@ -217,6 +233,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
                 path: ["example", conversation], query: after.map { [("after", "\($0)")] } ?? [],
                 credentials: credentials, now: Timestamp(milliseconds: 0))
         },
+        events: [.historyTruncated, .historyReset],
         postFrame: { _, content, id in Self.json(["content": content, "id": id as Any?]) },
         wrongTypeFrame: #"{"content":7}"#,
         message: { frame, _ in

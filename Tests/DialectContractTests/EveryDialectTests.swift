@@ -92,6 +92,49 @@ struct EveryDialectTests {
         #expect(live.received == Self.messages(6...7, by: "bob"))
     }
 
+    /// A session that does not handle an event that it causes itself stops the process.
+    @Test(
+        "handles exactly the optional events that it declares", arguments: DialectUnderTest.all,
+        DialectUnderTest.OptionalEvent.allCases)
+    func events(_ dialect: DialectUnderTest, _ event: DialectUnderTest.OptionalEvent) throws {
+        var session = self.fixture.session(of: try self.enter(dialect, "ann"))
+        var steps = SessionSteps(limits: Limits())
+        let room = ConversationKey(tenant: Identity.defaultTenant, id: "room")
+        let (bob, tag) = (Person(id: UserID(tokenSubject: "bob"), name: "bob"), RequestTag(kind: 0))
+        let isDeclared = dialect.events.contains(event)
+        switch event {
+        case .page: if isDeclared { session.receivedPage(nil, for: tag, into: &steps) }
+        case .storeAnswer:
+            if isDeclared { session.receivedStoreAnswer(nil, for: tag, into: &steps) }
+        case .wake: if isDeclared { session.wake(into: &steps) }
+        case .delivery:
+            guard isDeclared else { return }
+            session.startedTrackingDeliveries(at: [(room, 0)], into: &steps)
+            let body = MessageBody(author: bob, clientMessageID: nil, content: "hello")
+            session.delivered(Self.message(body), in: room, into: &steps)
+        case .inboxMessage:
+            let body = InboxNotice("elsewhere", from: .start).body(by: bob)
+            session.receivedInboxMessage(
+                Self.message(body), in: .inbox(of: bob.id, in: room.tenant), into: &steps)
+            #expect(steps.list.isEmpty != isDeclared)
+        case .historyTruncated:
+            session.historyTruncated(in: room, oldest: 7, into: &steps)
+            #expect(steps.list.isEmpty != isDeclared)
+        case .historyReset:
+            session.historyReset(in: room, head: 7, into: &steps)
+            #expect(steps.list.isEmpty != isDeclared)
+        case .move:
+            let snapshot = session.snapshot(at: [], now: 0)
+            #expect((snapshot != nil) == isDeclared)
+            let moved = dialect.dialect.resume(snapshot ?? "{}", allowsAnonymous: false, at: 0)
+            #expect((moved != nil) == isDeclared)
+        }
+    }
+
+    private static func message(_ body: MessageBody) -> Message {
+        Message(sequence: 1, revision: 1, sentAt: Timestamp(milliseconds: 0), body: body)
+    }
+
     @Test(
         "refuses clients without a valid token, and clients without access",
         arguments: DialectUnderTest.all)

@@ -23,7 +23,7 @@ public struct FuzzedSession {
         case fetch(StoreRequest, RequestTag)
     }
 
-    private var session: HostedSession
+    private var session: any DialectSession
     private var document = JSONDocument()
     private var steps = SessionSteps(limits: Limits())
     private var pending: [PendingStep] = []
@@ -47,7 +47,7 @@ public struct FuzzedSession {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
         }
-        self.session = HostedSession(session)
+        self.session = session
         self.checkClientFrame = clientFrame
         self.checkServerFrame = serverFrame
         self.session.opened(into: &self.steps)

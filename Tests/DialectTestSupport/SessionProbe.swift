@@ -6,7 +6,7 @@ import JSON
 /// A session without a gateway: returns each of its steps as a line of text. Replies are returned
 /// as they are sent.
 public struct SessionProbe {
-    public private(set) var session: HostedSession
+    public private(set) var session: any DialectSession
     private var document = JSONDocument(depthLimit: 8)
     private var steps: SessionSteps
     /// The arrival time of frames.
@@ -21,11 +21,11 @@ public struct SessionProbe {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
         }
-        self.session = HostedSession(session)
+        self.session = session
         self.steps = SessionSteps(limits: limits)
     }
 
-    public init(_ session: HostedSession) {
+    public init(_ session: any DialectSession) {
         self.session = session
         self.steps = SessionSteps(limits: Limits())
     }
@@ -74,7 +74,7 @@ public struct SessionProbe {
     }
 
     /// Calls the session with any other event.
-    public mutating func perform(_ body: (inout HostedSession, inout SessionSteps) -> Void)
+    public mutating func perform(_ body: (inout any DialectSession, inout SessionSteps) -> Void)
         -> [String]
     {
         body(&self.session, &self.steps)

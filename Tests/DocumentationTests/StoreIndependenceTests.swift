@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import Stores
 import TestKit

@@ -5,7 +5,7 @@ import Identity
 import JSON
 
 /// One connection: a user in one conversation.
-struct ExampleDialectSession: ResumableSession {
+struct ExampleDialectSession: DialectSession {
     private enum ExampleRequestKind: UInt8 { case enter, post }
 
     private let conversation: ConversationKey

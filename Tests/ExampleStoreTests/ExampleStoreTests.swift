@@ -107,22 +107,30 @@ struct ExampleStoreTests {
         return admin
     }
 
+    private func document(_ verb: String, of admin: ClusterAdmin) async throws -> JSONTree {
+        let row = try #require(OperatorVerb.named(verb))
+        let handler = try #require(row.path.flatMap { admin.handlers[$0] })
+        return try await handler(
+            AdminRequest(row, [], isQuery: true, operatorName: "test"))
+    }
+
     @Test("is what operators read about it: alone, and kept over a restart")
     func operators() async throws {
         let node = try TestNode()
         let admin = self.admin(of: node, .example)
-        let status = try await admin.status()
+        let status = try await self.document("status", of: admin)
         #expect(status["store"] == "example")
         #expect(status["durability"] == "in the tables of the example")
         #expect(status["nodes"] == 1)
         #expect(
-            admin.noRedis.message
+            admin.context.noRedis.message
                 == """
                 There is no Redis: this node stands alone and keeps its messages in the example.
                 """
         )
         for (kind, isWarned) in [(StoreKind.example, false), (StoreKind.memory, true)] {
-            let checks = try await self.admin(of: node, kind).doctor()["checks"]?.elements ?? []
+            let report = try await self.document("doctor", of: self.admin(of: node, kind))
+            let checks = report["checks"]?.elements ?? []
             #expect(checks.contains { $0["check"] == "store" } == isWarned)
         }
     }

@@ -37,14 +37,19 @@ public final class TestNode {
     /// The settings with which the node was started.
     public let live: LiveSettings
     private let embedded: any ChatStore
+    /// Whether another node closes the store.
+    private let sharesStore: Bool
     private let logDescriptor: Int32
 
     /// For HS256, so at least 32 bytes.
     public static let secret = Array("a secret of the tests, long enough".utf8)
 
-    /// - Parameter folder: the folder of an earlier node, to continue with its data.
+    /// - Parameters:
+    ///   - other: the node whose store this one shares, as nodes of a cluster do.
+    ///   - folder: the folder of an earlier node, to continue with its data.
     public init(
-        loops: Int = 1, store: EmbeddedStoreKind = .memory, in folder: TemporaryFolder? = nil,
+        loops: Int = 1, store: EmbeddedStoreKind = .memory, sharingStoreOf other: TestNode? = nil,
+        in folder: TemporaryFolder? = nil,
         history: Int = 10_000,
         dialects: [any Dialect] = [ConversationsDialect()],
         logLevel: LogLevel = .info,
@@ -73,10 +78,15 @@ public final class TestNode {
         self.logger = Logger(
             level: logLevel, format: .json, writer: LogWriter(descriptor: self.logDescriptor))
         self.board = PublishedMetrics(loopCount: loops)
+        self.sharesStore = other != nil
         self.embedded =
-            store == .memory
-            ? MemoryStore(history: history)
-            : try SQLiteStore(path: folder.file("confab.db"), history: history)
+            if let other {
+                other.embedded
+            } else if store == .memory {
+                MemoryStore(history: history)
+            } else {
+                try SQLiteStore(path: folder.file("confab.db"), history: history)
+            }
         self.store = StoreGate(before: self.embedded)
         let store = self.store
         self.gateway = try Gateway(
@@ -88,7 +98,7 @@ public final class TestNode {
     deinit {
         self.store.open()
         self.gateway.stop()
-        (self.embedded as? SQLiteStore)?.close()
+        if !self.sharesStore { (self.embedded as? SQLiteStore)?.close() }
         self.logger.flush()
         close(self.logDescriptor)
     }

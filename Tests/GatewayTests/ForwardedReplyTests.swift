@@ -69,7 +69,7 @@ struct ForwardedReplyTests {
     }
 
     /// Records the broadcasts that it gets.
-    private final class RecordingDialect: BroadcastReceiving {
+    private final class RecordingDialect: Dialect {
         let name: StaticString = "recording"
         let upgradePaths: [PathPattern] = []
         private let texts = Mutex<[String]>([])

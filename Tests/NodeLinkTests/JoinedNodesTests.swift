@@ -79,8 +79,14 @@ extension AgentSuites {
             #expect(reply == .success("2 answers shards"))
             try await Deadline.waitAsync(for: "the replies of both nodes, and no other") {
                 let (first, second) = (await self.first.incarnation, await self.second.incarnation)
-                let replies = await self.second.link.callAll(
-                    [first, second, 3], NodeRequest("node"))
+                let peers = [first, second, 3].map {
+                    NodeLink.PeerNode(
+                        incarnation: $0, record: nil, isDraining: false, silentFor: nil,
+                        evictedFor: nil)
+                }
+                let answers = await self.second.link.askAll(
+                    peers, NodeRequest("node"), isReading: false, isRedisSilent: false)
+                let replies = answers.compactMapValues(\.text)
                 return replies == [first: "1 answers node", second: "2 answers node"] ? () : nil
             }
         }

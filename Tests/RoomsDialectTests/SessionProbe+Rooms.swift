@@ -53,7 +53,7 @@ struct RoomsProbe {
         return probe
     }
 
-    var session: HostedSession { self.probe.session }
+    var session: any DialectSession { self.probe.session }
     var tracksDeliveries: Bool { self.probe.tracksDeliveries }
     var wakeAt: Int64? { self.probe.wakeAt }
 
@@ -91,7 +91,7 @@ struct RoomsProbe {
 
     mutating func page(_ page: MessagePage?) -> [String] { self.checked(self.probe.page(page)) }
 
-    mutating func perform(_ body: (inout HostedSession, inout SessionSteps) -> Void)
+    mutating func perform(_ body: (inout any DialectSession, inout SessionSteps) -> Void)
         -> [String]
     {
         self.checked(self.probe.perform(body))

@@ -86,56 +86,6 @@ struct LogLevelTests {
         #expect(event["operator"]?.isEmpty == false)
     }
 
-    @Test("changes one node until it reloads, and names what is wrong")
-    func oneNode() throws {
-        let (first, second) = (self.nodes[0], self.nodes[1])
-        #expect(try self.set("n2", "debug").output == "set the log level of n2 to debug")
-        try self.awaitDebugging(second)
-        try self.expectNoDebugging(first)
-        second.process.send(SIGHUP)
-        try second.process.errors.line(with: "settings reloaded")
-        try self.expectNoDebugging(second)
-
-        let unknown = try self.set("n9", "debug")
-        #expect(unknown.status == 1)
-        #expect(unknown.errors.contains("There is no node n9; there are n1, n2."))
-        let invalid = try self.set("n2", "loud")
-        #expect(invalid.status == 2)
-        #expect(invalid.errors.contains("LEVEL: "), "\(invalid.errors)")
-        let missing = try self.set()
-        #expect(missing.status == 2)
-        #expect(missing.errors.contains("LEVEL"), "\(missing.errors)")
-        let unconfirmed = try confab("log-level", "debug", at: first.adminPort)
-        #expect(unconfirmed.status == 2)
-        let reply = try HTTPReply.post(
-            "/api/cluster/log-level", #"{"level":"debug","for":0.5}"#, port: first.adminPort)
-        #expect(reply.status == 400 && reply.body.contains(#"\"for\""#), "\(reply.body)")
-        try self.expectNoDebugging(first)
-    }
-
-    @Test("changes the nodes that answer, while another node or Redis does not")
-    func faults() throws {
-        let first = self.nodes[0]
-        defer { self.nodes[1].process.send(SIGCONT) }
-        // A node that is evicted before the command looks is not asked.
-        let result = try Deadline.wait(for: "a command that asks n2") { () -> CommandResult? in
-            try self.nodes[1].process.freeze()
-            let result = try self.set("debug", "--output", "json")
-            if result.status == 3 { return result }
-            self.nodes[1].process.send(SIGCONT)
-            return nil
-        }
-        let rows = try result.rows("nodes")
-        #expect(rows.first { $0["node"] == "n1" }?["level"] == "debug")
-        try self.awaitDebugging(first)
-        try self.redis.freeze()
-        defer { self.redis.unfreeze() }
-        let alone = try self.set("n1", "info")
-        #expect(alone.output.hasSuffix("set the log level of n1 to info"), "\(alone.errors)")
-        try first.process.errors.line(with: "log level changed to=info from=debug")
-        try self.expectNoDebugging(first)
-    }
-
     @Test("leaves all nodes at one of the levels if two operators change them at once")
     func twoOperators() throws {
         let port = self.nodes.map(\.adminPort)

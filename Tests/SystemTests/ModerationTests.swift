@@ -274,46 +274,6 @@ struct ModerationTests {
         #expect(try Self.end(ann.socket).2 == "You are banned.")
     }
 
-    @Test("disconnects a user's sockets, and says how many on which node", .long)
-    func disconnect() throws {
-        let sockets = try self.servers.flatMap { server in
-            try ["one", "two"].map { try server.connect("ann", to: $0) }
-        }
-        for socket in sockets { try socket.synchronize() }
-        let polling = try PollingClient(port: self.servers[1].port)
-        try polling.connectNamespace(token: ConfabServer.token(for: "ann"))
-        let bob = try self.servers[1].connect("bob", to: "one")
-        try bob.synchronize()
-        let plan = try confab(
-            "disconnect", "--user", "ann", "--dry-run", at: self.servers[0].adminPort)
-        #expect(plan.output == "would close all connections of ann of tenant default")
-        let result = try self.moderate("disconnect", "--user", "ann")
-        #expect(
-            result.output
-                == "disconnected ann of tenant default; 5 connections closed: n1 2, n2 3")
-        for socket in sockets {
-            let (_, code, reason) = try Self.end(socket.socket)
-            #expect(code == 1012 && reason == "disconnected by an operator")
-        }
-        try Deadline.wait(
-            for: "the end of the polling session", untilTrue: { try polling.poll().status == 400 })
-        try bob.post("still here")
-        try self.servers[1].connect("ann", to: "one").post("back")
-
-        for (arguments, status, error) in [
-            (["--user", "eve"], 1, "eve of tenant default has no connection."),
-            ([], 1, "Give either"),
-            (["--connection", "n9/0.1.1"], 1, "There is no node n9"),
-            (["--connection", "n1/0.9999.1"], 1, "There is no connection n1/0.9999.1."),
-            (["--connection", "17"], 1, "must have the form NODE/ID"),
-        ] {
-            let failed = try confab(
-                ["disconnect"] + arguments + ["--yes"], at: self.servers[0].adminPort)
-            #expect(failed.status == status, "\(arguments): \(failed)")
-            #expect(failed.errors.contains(error), "\(failed.errors)")
-        }
-    }
-
     @Test("disconnects the connection that the log names, and no other", .long)
     func disconnectOne() throws {
         let server = try ConfabServer(["--node-id", "n1", "--log-level", "debug"])
@@ -328,35 +288,5 @@ struct ModerationTests {
         #expect(result.output == "disconnected n1/\(id); 1 connection closed: n1 1")
         #expect(try Self.end(ann.socket).1 == 1012)
         try bob.post("still here")
-    }
-
-    @Test("ends a conversation, deletes its messages, and records who did it", .long)
-    func endAndDelete() throws {
-        let (ann, bob) = (
-            try self.servers[0].connect("ann"), try self.servers[1].connect("bob")
-        )
-        for number in 1...70 { try ann.post("text \(number)") }
-        try self.moderate("delete", "lobby", "3", at: 1)
-        _ = try bob.next("message.deleted")
-        let missing = try confab("delete", "lobby", "71", "--yes", at: self.servers[0].adminPort)
-        #expect(missing.status == 1 && missing.errors.contains("There is no message 71 in lobby"))
-        try self.moderate("end", "lobby")
-        try ann.sendMessage("too late")
-        #expect(try ann.next("message.failed")["error"] == "conversation ended")
-        let again = try confab("end", "lobby", "--yes", at: self.servers[0].adminPort)
-        #expect(again.status == 1 && again.errors.contains("has ended already"))
-
-        let plan = try confab("delete", "lobby", "--dry-run", at: self.servers[0].adminPort)
-        #expect(plan.output.contains("its 70 retained messages and remove its 2 members"))
-        let result = try self.moderate("delete", "lobby")
-        #expect(result.output.contains("deleted 69 messages and removed 2 members"))
-        let history = try confab(
-            "history", "lobby", "--last", "100", "--output", "json",
-            at: self.servers[1].adminPort)
-        #expect(try history.rows("messages").allSatisfy { $0["content"] == "" })
-        let events = try confab("events", "--output", "json", at: self.servers[1].adminPort)
-        let actions = try events.rows("events").filter { ["end", "delete"].contains($0["event"]) }
-        #expect(actions.map { $0["event"] } == ["delete", "end", "delete"])
-        #expect(actions.allSatisfy { $0["operator"] == "127.0.0.1" })
     }
 }

@@ -97,41 +97,4 @@ struct OperatorTests {
             }
         }
     }
-
-    @Test("the admin listener rejects browser pages and foreign hosts", .long)
-    func adminListener() throws {
-        let server = try ConfabServer()
-        #expect(try HTTPReply.get("/metrics", port: server.adminPort).status == 200)
-        #expect(
-            try HTTPReply.get("/metrics", port: server.adminPort, fields: ["Host": "localhost"])
-                .status == 200)
-        #expect(
-            try HTTPReply.get(
-                "/metrics", port: server.adminPort, fields: ["Host": "rebound.example"]
-            ).status == 403)
-        #expect(
-            try HTTPReply.get(
-                "/metrics", port: server.adminPort, fields: ["Origin": "https://evil.example"]
-            ).status == 403)
-        // The admin listener serves neither conversations nor health.
-        #expect(try HTTPReply.get("/conversations/1/", port: server.adminPort).status == 404)
-    }
-
-    @Test("with a token file, the admin listener accepts only that token", .long)
-    func adminToken() throws {
-        let folder = try TemporaryFolder()
-        try folder.write("let-me-in\n", to: "admin.token")
-        let server = try ConfabServer(
-            ["--admin-token-file", folder.file("admin.token")], in: folder)
-        func status(_ authorization: String?) throws -> Int {
-            try HTTPReply.get(
-                "/metrics", port: server.adminPort,
-                fields: authorization.map { ["Authorization": $0] } ?? [:]
-            ).status
-        }
-        #expect(try status(nil) == 401)
-        #expect(try status("Bearer wrong-one") == 401)
-        #expect(try status("Bearer \(ConfabServer.token(for: "root", isAdmin: true))") == 401)
-        #expect(try status("Bearer let-me-in") == 200)
-    }
 }

@@ -96,37 +96,6 @@ struct SingleNodeCommandTests {
             ).isEmpty)
     }
 
-    @Test("have the epoch of an owner that no client has used yet")
-    func unusedOwner() throws {
-        let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
-        try server.connect("alice").post("one")
-        try server.crash()
-        let revived = try ConfabServer(
-            ["--node-id", "solo"], store: .sqlite, in: server.folder)
-        let owner = try confab("owner", "lobby", "--output", "json", at: revived.adminPort).document
-        #expect(owner["owner"] == "solo")
-        #expect((owner.number("epoch") ?? 0) >= 1)
-    }
-
-    @Test("report unknown names in one sentence and exit with 1", .long)
-    func unknown() throws {
-        let server = try ConfabServer(["--node-id", "solo"])
-        for arguments in [
-            ["owner", "nowhere"], ["history", "nowhere"], ["verify", "nowhere"],
-            ["send", "nowhere", "x", "--as", "ops", "--yes"],
-        ] {
-            let result = try run(
-                Checkout.confab, arguments + ["--admin", "http://127.0.0.1:\(server.adminPort)"])
-            #expect(result.exitStatus == .exited(1))
-            #expect(result.errors == "confab: There is no conversation nowhere in tenant default.")
-        }
-        #expect(
-            try confab("drain", "other", "--yes", at: server.adminPort).errors
-                == "confab: There is no node other; there are solo.")
-        #expect(try confab("shards", "--node", "other", at: server.adminPort).status == 1)
-        #expect(try confab("nodes", "--sort", "beauty", at: server.adminPort).status == 2)
-    }
-
     @Test("report a missing node or admin token", .long)
     func refusals() throws {
         let folder = try TemporaryFolder()

@@ -36,55 +36,6 @@ struct TraceCommandTests {
         try #require(message?["id"].flatMap { Int($0) })
     }
 
-    @Test("shows the steps of both nodes, from any node, and the metric counts the delivery")
-    func bothNodes() throws {
-        let alice = try self.nodes[0].connect("alice")
-        let bob = try self.nodes[1].connect("bob")
-        try bob.synchronize()
-        let message = try self.number(alice.post("hello"))
-        _ = try bob.next("chat_message")
-        for node in 0...1 {
-            let steps = try Deadline.wait(for: "all steps of the message") { () -> [JSONObject]? in
-                let result = try self.trace(message, at: node)
-                guard result.status == 0 else { return nil }
-                #expect(try result.document["accepted_on"] == "n1")
-                let steps = try result.rows("steps")
-                return steps.contains { $0["step"] == "delivered" } ? steps : nil
-            }
-            let names = Set(steps.compactMap { $0["step"] })
-            #expect(
-                names.isSuperset(of: [
-                    "accepted", "sequenced", "stored", "received", "written", "delivered",
-                    "answered",
-                ]), "\(names)")
-            // The times are those of the loops' turns, so that of the other node may be earlier.
-            #expect(steps.first { $0["node"] == "n1" }?["step"] == "accepted")
-            for step in ["received", "written"] {
-                let places = steps.filter { $0["step"] == step }.compactMap { $0["node"] }
-                #expect(Set(places) == ["n1", "n2"], "\(step)")
-            }
-            // Both nodes have the clock of this machine.
-            #expect(
-                steps.allSatisfy {
-                    let earliest = $0["node"] == "n1" ? 0.0 : -2000
-                    return (earliest..<5000).contains($0.number("since_accepted") ?? -9999)
-                }, "\(steps)")
-        }
-        let table = try confab(
-            "trace", "\(message)", "--conversation", "lobby", at: self.nodes[1].adminPort)
-        #expect(table.output.hasPrefix("NODE  "))
-        #expect(table.output.contains("n2"))
-        try Deadline.wait(
-            for: "the histogram on both nodes",
-            untilTrue: {
-                try self.nodes.allSatisfy {
-                    try $0.metric("confab_delivery_seconds_count") ?? 0 >= 1
-                }
-            })
-        let seconds = try #require(try self.nodes[1].metric("confab_delivery_seconds_sum"))
-        #expect(seconds > 0 && seconds < 5)
-    }
-
     @Test("says why there is no trace, and rejects contradictory options", .long)
     func absence() throws {
         let alice = try self.nodes[0].connect("alice")

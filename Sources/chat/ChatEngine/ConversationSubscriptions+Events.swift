@@ -85,7 +85,8 @@ extension ConversationSubscriptions {
             case (let index?, false): self.feeds[slot].typingUsers.remove(at: index)
             case (_?, true): break
             }
-        default:
+        case .created, .posted, .edited, .deleted, .reacted, .pinned, .unpinned, .joined, .renamed,
+            .left, .ended, .updated, .read, .status:
             break
         }
         self.deliver(event, slot)
@@ -340,7 +341,9 @@ extension ChatEvent {
     fileprivate var isOwnerState: Bool {
         switch self {
         case .presence, .crowd, .typing: true
-        default: false
+        case .created, .posted, .edited, .deleted, .reacted, .pinned, .unpinned, .joined, .renamed,
+            .left, .ended, .updated, .read, .status:
+            false
         }
     }
 }

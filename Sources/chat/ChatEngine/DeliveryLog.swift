@@ -45,7 +45,8 @@ struct DeliveryLog: Sendable {
                 Item(
                     feed: feed, sequence: message.sequence, revision: revision, identity: nil,
                     at: now.monotonic)
-            default:
+            case .created, .joined, .renamed, .left, .ended, .updated, .typing, .read, .status,
+                .presence, .crowd:
                 Item(feed: feed, sequence: 0, revision: revision, identity: nil, at: now.monotonic)
             }
         if self.items.count < Self.limit {

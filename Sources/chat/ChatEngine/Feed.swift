@@ -225,7 +225,9 @@ struct Feed: Sendable {
         case .edited, .deleted, .reacted, .pinned, .unpinned:
             revision <= self.watermarks.repairedThrough
         case .ended: self.isEnded
-        default: false
+        case .created, .joined, .renamed, .left, .updated, .typing, .read, .status, .presence,
+            .crowd:
+            false
         }
     }
 
@@ -252,7 +254,9 @@ struct Feed: Sendable {
         case .edited, .deleted, .reacted, .pinned, .unpinned:
             self.watermarks.amendedThrough = revision
         case .ended: self.isEnded = true
-        default: break
+        case .created, .joined, .renamed, .left, .updated, .typing, .read, .status, .presence,
+            .crowd:
+            break
         }
     }
 

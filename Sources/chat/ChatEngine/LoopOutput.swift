@@ -163,7 +163,9 @@ struct LoopOutput: Sendable {
         switch event {
         case .presence(let changes), .crowd(_, let changes):
             self.presence?.append((conversation, changes))
-        default: break
+        case .created, .posted, .edited, .deleted, .reacted, .pinned, .unpinned, .joined, .renamed,
+            .left, .ended, .updated, .typing, .read, .status:
+            break
         }
     }
 

@@ -39,7 +39,9 @@ public enum ChatEvent: Sendable {
         case .edited(let message), .deleted(let message), .reacted(let message),
             .pinned(let message), .unpinned(let message):
             .amended(message)
-        default: .done
+        case .created, .joined, .renamed, .left, .ended, .updated, .typing, .read, .status,
+            .presence, .crowd:
+            .done
         }
     }
 
@@ -49,7 +51,9 @@ public enum ChatEvent: Sendable {
         case .edited(let message), .deleted(let message), .reacted(let message),
             .pinned(let message), .unpinned(let message):
             message
-        default: nil
+        case .created, .posted, .joined, .renamed, .left, .ended, .updated, .typing, .read,
+            .status, .presence, .crowd:
+            nil
         }
     }
 
@@ -57,7 +61,9 @@ public enum ChatEvent: Sendable {
     public var isAmendment: Bool {
         switch self {
         case .edited, .deleted, .reacted, .pinned, .unpinned: true
-        default: false
+        case .created, .posted, .joined, .renamed, .left, .ended, .updated, .typing, .read,
+            .status, .presence, .crowd:
+            false
         }
     }
 

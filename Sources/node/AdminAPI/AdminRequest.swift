@@ -73,6 +73,11 @@ struct AdminRequest: Sendable {
     func seconds(_ name: String) -> Double? { self[name]?.doubleValue }
     func flag(_ name: String) -> Bool { self[name]?.boolValue ?? false }
 
+    /// The parameters of an order to another node, which also names the operator.
+    var orderArguments: [JSONTree.ObjectMember] {
+        self.values + [.init("operator", .string(self.operatorName))]
+    }
+
     /// The conversation that `conversation` and `tenant` name.
     var conversation: ConversationKey {
         ConversationKey(
@@ -81,11 +86,11 @@ struct AdminRequest: Sendable {
     }
 }
 
-/// Answers the requests of one verb with the members of its document.
-typealias AdminHandler =
-    @Sendable (ClusterAdmin, AdminRequest) async throws(HTTPError) -> JSONTree
+/// Answers the requests of one verb with its document.
+typealias AdminHandler = @Sendable (AdminRequest) async throws(HTTPError) -> JSONTree
 
-/// The paths under `/api/cluster/`: one handler for each row of `OperatorVerb` that has a path.
+/// The paths under `/api/cluster/`: a group of verbs has a handler for each row of `OperatorVerb`
+/// that has a path.
 enum AdminRouter {
     static let prefix = "/api/cluster/"
 
@@ -93,79 +98,6 @@ enum AdminRouter {
         uniqueKeysWithValues: (OperatorVerb.all + OperatorVerb.pageVerbs).compactMap { verb in
             verb.path.map { ($0, verb) }
         })
-
-    static let handlers: [String: AdminHandler] = [
-        "status": { (admin, _) async throws(HTTPError) in try await admin.status() },
-        "nodes": { (admin, _) async throws(HTTPError) in try await admin.nodes() },
-        "redis": { (admin, _) async throws(HTTPError) in try await admin.redis() },
-        "events": { (admin, request) async throws(HTTPError) in try await admin.events(request) },
-        "shards": { (admin, request) async throws(HTTPError) in
-            try await admin.shards(of: request.text("node"))
-        },
-        "owner": { (admin, request) async throws(HTTPError) in
-            try await admin.owner(of: request.conversation)
-        },
-        "history": { (admin, request) async throws(HTTPError) in
-            try await admin.history(request)
-        },
-        "verify": { (admin, request) async throws(HTTPError) in
-            try await admin.verify(request.conversation)
-        },
-        "verify/all": { (admin, request) async throws(HTTPError) in
-            try await admin.verifyPage(request)
-        },
-        "conversations": { (admin, request) async throws(HTTPError) in
-            try await admin.conversations(request)
-        },
-        "conversation": { (admin, request) async throws(HTTPError) in
-            try await admin.conversation(request)
-        },
-        "connections": { (admin, request) async throws(HTTPError) in
-            try await admin.connections(request)
-        },
-        "connection": { (admin, request) async throws(HTTPError) in
-            try await admin.connection(request)
-        },
-        "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
-        "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
-        "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
-        "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
-        "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
-        "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
-        "create": { (admin, request) async throws(HTTPError) in
-            try await admin.create(request)
-        },
-        "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
-        "disconnect": { (admin, request) async throws(HTTPError) in
-            try await admin.disconnect(request)
-        },
-        "ban": { (admin, request) async throws(HTTPError) in try await admin.ban(request) },
-        "unban": { (admin, request) async throws(HTTPError) in try await admin.unban(request) },
-        "bans": { (admin, request) async throws(HTTPError) in try await admin.bans(request) },
-        "end": { (admin, request) async throws(HTTPError) in try await admin.end(request) },
-        "delete": { (admin, request) async throws(HTTPError) in try await admin.delete(request) },
-        "drain": { (admin, request) async throws(HTTPError) in
-            try await admin.changeService(request)
-        },
-        "resume": { (admin, request) async throws(HTTPError) in
-            try await admin.changeService(request)
-        },
-        "log-level": { (admin, request) async throws(HTTPError) in
-            try await admin.setLogLevel(request)
-        },
-        "webhooks": { (admin, request) async throws(HTTPError) in
-            try await admin.webhookRows(request)
-        },
-        "webhooks/dead": { (admin, request) async throws(HTTPError) in
-            try await admin.deadLetters(request)
-        },
-        "webhooks/change": { (admin, request) async throws(HTTPError) in
-            try await admin.changeDeadLetters(request)
-        },
-        "rebalance": { (admin, request) async throws(HTTPError) in
-            try await admin.rebalance(request)
-        },
-    ]
 
     /// Checks a request, and returns the work that answers it.
     ///
@@ -175,9 +107,9 @@ enum AdminRouter {
         for request: HTTPRequest, body: [UInt8], by caller: AdminCaller, _ admin: ClusterAdmin
     ) throws(HTTPError) -> AsyncResponse {
         let path = String(request.path.dropFirst(Self.prefix.count))
-        guard let verb = self.verbsByPath[path],
-            let handler = self.handlers[path] ?? ClusterAdmin.pageHandlers[path]
-        else { throw .notFound }
+        guard let verb = self.verbsByPath[path], let handler = admin.handlers[path] else {
+            throw .notFound
+        }
         let isChange = verb.isChange
         if isChange {
             guard request.method == .post else { throw .methodNotAllowed("POST") }
@@ -202,8 +134,8 @@ enum AdminRouter {
             verb, given, isQuery: !isChange, operatorName: caller.name,
             role: caller.role)
         return { () async throws(HTTPError) in
-            let document = try await handler(admin, checked)
-            if verb.role == .read { admin.recordReading(checked) }
+            let document = try await handler(checked)
+            if verb.role == .read { admin.readings.record(checked) }
             return self.response(self.completed(document, verb))
         }
     }

@@ -11,18 +11,20 @@ public import Telemetry
 extension ClusterAdmin {
     /// Adds them to a snapshot. A single node has no Redis and no view, but owns all shards.
     public func add(to snapshot: inout MetricsSnapshot) {
-        let record = self.record
+        let record = self.context.record
         snapshot.add(
             1, to: .buildInfo,
-            labels: ["version": record.version, "node": record.name, "store": self.store.name])
-        snapshot.add(self.logger.droppedCount, to: .logLinesDropped)
-        if let health = self.gateway?.health.status {
+            labels: [
+                "version": record.version, "node": record.name, "store": self.context.store.name,
+            ])
+        snapshot.add(self.context.logger.droppedCount, to: .logLinesDropped)
+        if let health = self.context.gateway?.health.status {
             snapshot.add(health == .healthy ? 1 : 0, to: .healthy)
             snapshot.add(health == .draining ? 1 : 0, to: .draining)
         }
-        guard let link = self.link else {
+        guard let link = self.context.link else {
             // Before a cluster node has a link, it owns nothing.
-            if !self.isClustered { snapshot.add(Shard.count, to: .shardsOwned) }
+            if !self.context.isClustered { snapshot.add(Shard.count, to: .shardsOwned) }
             return
         }
         let measurements = link.measurements

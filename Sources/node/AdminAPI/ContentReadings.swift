@@ -1,6 +1,7 @@
 internal import Configuration
 internal import EventLoop
 internal import JSON
+internal import Synchronization
 internal import Telemetry
 
 /// Decides which readings of content become entries of the event log: the first of each operator
@@ -31,22 +32,27 @@ struct ContentReadings: Sendable {
     }
 }
 
-extension ClusterAdmin {
-    /// Records that an operator has read content.
-    func recordReading(_ request: AdminRequest) {
+/// Records which content operators have read.
+final class ReadingLog: Sendable {
+    private let context: AdminContext
+    private let readings = Mutex(ContentReadings())
+
+    init(context: AdminContext) { self.context = context }
+
+    func record(_ request: AdminRequest) {
         let named = ["message", "conversation", "user", "tenant"].compactMap { name in
             request[name].map { "\(name) \($0.stringValue ?? $0.text)" }
         }
         let subject = named.isEmpty ? "all nodes" : named.joined(separator: ", ")
         let reading = ContentReadings.Reading(
             operatorName: request.operatorName, verb: request.verb.name, subject: subject)
-        guard self.isNewReading(reading) else { return }
-        self.logger.info(
+        guard self.readings.withLock({ $0.add(reading, at: .now) }) else { return }
+        self.context.logger.info(
             "content read by operator",
             [
                 "verb": .text(request.verb.name), "operator": .text(request.operatorName),
                 "detail": .text(subject),
             ])
-        self.record(request.verb.name, request, detail: subject)
+        self.context.record(request.verb.name, request, detail: subject)
     }
 }

@@ -40,7 +40,7 @@ public struct GatewaySettings: Sendable {
     /// Nil for no admin listener.
     public var adminHost: String?
     public var adminPort: UInt16
-    var dialects: [HostedDialect]
+    var dialects: [any Dialect]
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies: [IPNetwork]
     /// The base of links. If nil, links use the address of the request.
@@ -82,7 +82,7 @@ public struct GatewaySettings: Sendable {
         self.clientPort = clientPort
         self.adminHost = adminHost
         self.adminPort = adminPort
-        self.dialects = dialects.map { HostedDialect($0) }
+        self.dialects = dialects
         self.trustedProxies = trustedProxies
         self.echoPath = echoPath
     }

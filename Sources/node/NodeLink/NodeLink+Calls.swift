@@ -93,18 +93,6 @@ extension NodeLink {
         }
     }
 
-    /// Sends a request to several nodes in parallel. Nodes without a reply in time are missing.
-    public func callAll(_ nodes: [UInt64], _ request: NodeRequest) async -> [UInt64: String] {
-        await withTaskGroup(of: (UInt64, String?).self) { group in
-            for node in nodes {
-                group.addTask { (node, try? await self.call(node, request).get()) }
-            }
-            var answers: [UInt64: String] = [:]
-            for await (node, answer) in group { answers[node] = answer }
-            return answers
-        }
-    }
-
     /// The `INFO` of this node's Redis, and the microseconds until its reply. Nil if Redis does not
     /// reply.
     public func inspectRedis() async -> (info: String, microseconds: Int64)? {

@@ -14,7 +14,7 @@ public import Telemetry
 ///
 /// The first loop receives messages and sends heartbeats; every loop publishes over its own
 /// connection.
-public final class NodeLink: Relay {
+public final class NodeLink: ClusterLink {
     private let publishers: [LoopBound<PacketPublisher>]
     let agent: NodeAgent
     private let connections: [LoopConnection]
@@ -96,13 +96,8 @@ public final class NodeLink: Relay {
 
     public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
 
-    /// The state of each loop's connection to Redis, in order: `connecting`, `ready`, `closed`, or
-    /// why Redis is unavailable.
     public var loopLinkStates: [String] { self.connections.map(\.stateText) }
 
-    /// Waits until the node is a member, but not longer than `limit`.
-    ///
-    /// - Returns: whether it is a member.
     public func waitUntilJoined(within limit: Duration) async -> Bool {
         await self.wait(within: limit) { $0.isJoined }
     }
@@ -110,9 +105,6 @@ public final class NodeLink: Relay {
     /// The decision about a drain.
     public enum DrainDecision: Sendable { case accepted, refused, undecided }
 
-    /// Asks the cluster's view whether this node may drain: only if another node accepts clients.
-    ///
-    /// - Returns: `undecided` if Redis did not answer within the time limit. Then nothing changes.
     public func requestDrain(within limit: Duration) async -> DrainDecision {
         self.agent.change { $0.setDraining(true, isForced: false) }
         await self.wait(within: limit) { $0.isDrainStored || $0.isDrainRefused }
@@ -122,20 +114,14 @@ public final class NodeLink: Relay {
         return state.isDrainRefused ? .refused : .undecided
     }
 
-    /// Hands the node's shards over to other nodes step by step. Waits until that is done, but not
-    /// longer than `limit`.
-    public func handOver(within limit: Duration) async {
-        self.agent.change { $0.setDraining(true) }
+    public func drain() { self.agent.change { $0.setDraining(true) } }
+
+    public func waitUntilHandedOver(within limit: Duration) async {
         await self.wait(within: limit) { $0.isDraining && $0.hasHandedOver }
     }
 
-    /// Takes the node's share of the shards back.
-    public func resume() {
-        self.agent.change { $0.setDraining(false) }
-    }
+    public func resume() { self.agent.change { $0.setDraining(false) } }
 
-    /// Removes the node from the view, so that the others need not detect its departure. Waits
-    /// until that is done, but not longer than `limit`.
     public func leave(within limit: Duration) async {
         self.agent.change { $0.leave() }
         await self.wait(within: limit) { !$0.isJoined }

@@ -121,10 +121,7 @@ struct RunningNode {
                 options, store, live: live, metrics: metrics, logger: logger)
             self.admin.attach(self.report.inspection)
             self.service = ServiceReporter(self.gateway, logger)
-            if let webhooks, let signature {
-                store.start(webhooks, signing: signature)
-                self.admin.attach(webhooks)
-            }
+            if let webhooks, let signature { store.start(webhooks, signing: signature) }
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database
             // and a secret of unknown origin.
@@ -149,7 +146,12 @@ struct RunningNode {
                 startedAt: WallClock.now),
             clusterName: options.clusterName, store: options.store.kind,
             waitReplicas: store.waitReplicas,
-            drain: options.drain, logger: logger)
+            drain: options.drain, logger: logger,
+            creation: ConversationCreation(
+                joinPolicy: options.defaultAccess.joinPolicy,
+                publicURL: options.publicURL?.description,
+                isTLS: options.tlsCertificateFile != nil, makeID: RoomID.random),
+            webhooks: webhooks)
         let metrics: @Sendable () -> MetricsSnapshot = {
             var snapshot = board.total()
             store.add(to: &snapshot)
@@ -181,13 +183,6 @@ struct RunningNode {
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
-        let scheme = options.tlsCertificateFile == nil ? "http" : "https"
-        let linkBase =
-            options.publicURL?.description ?? "\(scheme)://\(gateway.clientAddress.text)"
-        clusterAdmin.attach(
-            ConversationCreation(
-                joinPolicy: options.defaultAccess.joinPolicy, linkBase: linkBase,
-                makeID: RoomID.random))
         clusterAdmin.attach(NodeSetting.all(of: options))
         return (gateway, clusterAdmin, metrics)
     }

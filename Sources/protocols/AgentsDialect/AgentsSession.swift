@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Agents protocol: an agent with its inbox, and optionally a channel.
-public struct AgentsSession: InboxReading, ResumableSession {
+public struct AgentsSession: DialectSession {
     public let tenant: ByteString
     private var me: Principal
     private let agent: ByteString

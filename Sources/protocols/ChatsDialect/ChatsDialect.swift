@@ -5,9 +5,10 @@ import Identity
 
 /// The Chats protocol (seed `001`): one WebSocket for all chats of a user, `/ws/chats/`, with
 /// `{"type","data"}` in both directions. The ids of users and chats are whole numbers.
-public struct ChatsDialect: UserNumbering {
+public struct ChatsDialect: Dialect {
     public let name: StaticString = "chats"
     public let upgradePaths: [PathPattern] = ["/ws/chats"]
+    public let usesUserNumbers = true
     /// The template of chats that clients create.
     private let newChats: ConversationTemplate
 

@@ -8,7 +8,7 @@ public import JSON
 ///
 /// Requests that take several steps are answered one after the other, in the order of their
 /// arrival.
-public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSession {
+public struct ChatsSession: DialectSession {
     var subscriptions: UserSubscriptions
     /// The user's own number. It is known before the first frame of the client is read.
     var ownNumber = 0

@@ -5,9 +5,9 @@ import Identity
 
 /// The Conversations protocol (seed `003`): one WebSocket for one conversation,
 /// `/conversations/{id}/?token=`.
-public struct ConversationsDialect: HeartbeatSending {
+public struct ConversationsDialect: Dialect {
     public let name: StaticString = "conversations"
-    public let heartbeat: StaticString = #"{"type":"heartbeat"}"#
+    public let heartbeat: StaticString? = #"{"type":"heartbeat"}"#
     public let upgradePaths: [PathPattern] = ["/conversations/{id}"]
 
     public init() {}

@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Conversations protocol: a user in one conversation.
-public struct ConversationsSession: PageReading, StoreReading, ResumableSession {
+public struct ConversationsSession: DialectSession {
     // The session does not store the whole identity: a node may have many quiet connections, and
     // the token's list of conversations is needed only once.
     let conversation: ConversationKey

@@ -1,10 +1,11 @@
 public import ChatModel
+public import EngineIO
 
 /// A client protocol: converts frames to commands and events to frames, and does nothing else.
 ///
-/// A rule that a dialect needs belongs to the core, where all dialects share it. A dialect that
-/// needs more, such as a heartbeat or Engine.IO, also conforms to the protocols in
-/// `DialectCapabilities.swift`.
+/// A rule that a dialect needs belongs to the core, where all dialects share it. The requirements
+/// that only some protocols have, such as a heartbeat, have default implementations. A dialect over
+/// Engine.IO also conforms to `EngineDialect`.
 public protocol Dialect: Sendable {
     /// The name in metrics, logs and `--dialect`.
     var name: StaticString { get }
@@ -19,6 +20,49 @@ public protocol Dialect: Sendable {
     /// Writes the frames of an event, once for all subscribers that use this dialect.
     func render(
         _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering)
+
+    /// A text frame that accompanies every ping of the connection; nil for none.
+    var heartbeat: StaticString? { get }
+
+    /// Whether the protocol identifies users by numbers, which it reads from `Rendering.number`.
+    var usesUserNumbers: Bool { get }
+
+    /// A session of this dialect on another node has broadcast this text
+    /// (`SessionStep.broadcast`).
+    func receiveBroadcast(_ text: String)
+
+    /// Creates a session that continues a session of another node; nil if sessions cannot move, or
+    /// if this version cannot have written the snapshot.
+    ///
+    /// - Parameters:
+    ///   - snapshot: the text from `DialectSession.snapshot`.
+    ///   - now: milliseconds of the monotonic clock.
+    func resume(_ snapshot: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)?
+}
+
+extension Dialect {
+    public var heartbeat: StaticString? { nil }
+    public var usesUserNumbers: Bool { false }
+    public func receiveBroadcast(_ text: String) {}
+    public func resume(_ snapshot: String, allowsAnonymous: Bool, at now: Int64) -> (
+        any DialectSession
+    )? { nil }
+}
+
+/// A protocol over Engine.IO: each frame is a packet, over polling or a WebSocket. Sessions receive
+/// the data of its messages; they send and render whole packets.
+public protocol EngineDialect: Dialect {
+    var engineSettings: EngineSettings { get }
+    /// The path of Engine.IO. Requests may end it with a slash.
+    var enginePath: StaticString { get }
+
+    /// Whether a packet must be in the same response to a poll as the packet before it.
+    func isCompanion(_ packet: RawSpan) -> Bool
+}
+
+extension EngineDialect {
+    /// The WebSockets of Engine.IO have the paths of its polls.
+    public var upgradePaths: [PathPattern] { [] }
 }
 
 /// The result of a request for a dialect's path.

@@ -9,8 +9,9 @@ public import JSON
 /// the order of the steps. It reads nothing more from the client until a pending `enter`,
 /// `readPage` or `fetch` is answered.
 ///
-/// A session that needs more, such as pages or a timeout, also conforms to the protocols in
-/// `SessionCapabilities.swift`.
+/// The events that only some protocols need, such as pages or a timeout, have default
+/// implementations. A session that causes such an event must handle it: the default of an event
+/// that a session has requested itself stops the process.
 public protocol DialectSession: Sendable {
     /// The user of the connection; nil for a connection that is about to be refused.
     var principal: Principal? { get }
@@ -62,6 +63,65 @@ public protocol DialectSession: Sendable {
     /// The session sends the notice in its protocol's form of an error, and closes the connection.
     /// This may be its first event.
     mutating func banned(_ notice: String, into steps: inout SessionSteps)
+
+    // MARK: Events of some protocols
+
+    /// The page that the session has requested (`SessionStep.readPage`); nil if the store could not
+    /// read it.
+    mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps)
+
+    /// The answer to a query of the session (`SessionStep.fetch`); nil if the store is unavailable.
+    mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps)
+
+    /// A message was posted to a subscribed inbox of one user or one agent.
+    mutating func receivedInboxMessage(
+        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps)
+
+    /// For clients that can resume after a message. The retained messages follow. The resume point
+    /// is older than the oldest of them, or its revision is too old or does not belong to this
+    /// store.
+    mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
+
+    /// For clients that can resume after a message. The resume point is after the newest message,
+    /// so the client's messages do not belong to this store. Messages after `head` follow.
+    mutating func historyReset(
+        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps)
+
+    /// When `wake` must be called, in milliseconds as in `SessionSteps.monotonicMilliseconds`; nil
+    /// for never.
+    ///
+    /// The gateway reads it after every step, in place: without `mutating` the session would be
+    /// copied for it.
+    var wakeAt: Int64? { mutating get }
+
+    /// The deadline `wakeAt` has passed.
+    mutating func wake(into steps: inout SessionSteps)
+
+    /// Whether the session needs frames of its own at present, besides the shared frames of a
+    /// message. Then the gateway calls `delivered` for each message, and sends no frame that is
+    /// rendered with `unlessTracked`. Read after every step, as `wakeAt`.
+    var tracksDeliveries: Bool { mutating get }
+
+    /// The session tracks deliveries from here on. Its connection has received every message up to
+    /// these positions.
+    mutating func startedTrackingDeliveries(
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
+        into steps: inout SessionSteps)
+
+    /// The message was delivered to the connection while the session tracks deliveries.
+    mutating func delivered(
+        _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
+
+    /// The state with which a session on another node can continue this one (`Dialect.resume`); nil
+    /// if the session cannot move. No request is pending.
+    ///
+    /// - Parameter positions: the last delivered message of each subscribed conversation.
+    func snapshot(
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+    ) -> String?
 }
 
 extension DialectSession {
@@ -75,6 +135,49 @@ extension DialectSession {
 
     public mutating func exceededRate(into steps: inout SessionSteps) {
         steps.append(.close(SessionStep.rateLimitedCode, SessionStep.rateLimitedReason))
+    }
+
+    public mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
+    ) { self.lacks("receivedPage") }
+
+    public mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
+    ) { self.lacks("receivedStoreAnswer") }
+
+    public mutating func receivedInboxMessage(
+        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
+    ) {}
+
+    public mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
+    ) {}
+
+    public mutating func historyReset(
+        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps
+    ) {}
+
+    public var wakeAt: Int64? { mutating get { nil } }
+
+    public mutating func wake(into steps: inout SessionSteps) { self.lacks("wake") }
+
+    public var tracksDeliveries: Bool { mutating get { false } }
+
+    public mutating func startedTrackingDeliveries(
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
+        into steps: inout SessionSteps
+    ) { self.lacks("startedTrackingDeliveries") }
+
+    public mutating func delivered(
+        _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps
+    ) { self.lacks("delivered") }
+
+    public func snapshot(
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+    ) -> String? { nil }
+
+    private func lacks(_ event: String) -> Never {
+        preconditionFailure("\(Self.self) causes an event that it does not handle: \(event)")
     }
 }
 
@@ -130,13 +233,13 @@ public enum SessionStep: Sendable {
     case unsubscribe(ConversationKey)
     /// Submit a command to the conversation's owner. Without a tag, no answer is returned.
     case submit(ChatCommand, in: ConversationKey, RequestTag?)
-    /// Read a page of messages of a subscribed conversation. For `PageReading` sessions.
+    /// Read a page of messages of a subscribed conversation (`DialectSession.receivedPage`).
     case readPage(ConversationKey, PageRange, limit: Int, RequestTag)
     /// Read a page of a thread, as `readPage`.
     indirect case readThread(
         ConversationKey, root: SequenceNumber, PageRange, limit: Int, RequestTag)
-    /// Query the store for lists and numbers. The gateway reads nothing more from the client until
-    /// the answer arrives. For `StoreReading` sessions.
+    /// Query the store for lists and numbers (`DialectSession.receivedStoreAnswer`). The gateway
+    /// reads nothing more from the client until the answer arrives.
     indirect case fetch(StoreRequest, RequestTag)
     /// A further `readPage` or `fetch` for the answer to one request. It counts as a page of a
     /// replay of the user: if these have cost too much, it waits.
@@ -145,8 +248,8 @@ public enum SessionStep: Sendable {
     indirect case readFurther(SessionStep, after: Int)
     /// Verify a new token.
     case authenticate(String)
-    /// Send this text to the same dialect on all other nodes. Delivery is not guaranteed. For
-    /// dialects that are `BroadcastReceiving`.
+    /// Send this text to the same dialect on all other nodes (`Dialect.receiveBroadcast`). Delivery
+    /// is not guaranteed.
     case broadcast(String)
     /// Close the connection after the frames before this step.
     case close(UInt16, String)

@@ -42,14 +42,16 @@ public struct PetsDialect: Dialect {
     public func render(
         _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
     ) {
-        // The protocol has frames only for messages.
-        guard case .posted(let message) = event else { return }
-        if conversation.isInbox {
+        switch event {
+        case .posted(let message) where conversation.isInbox:
             rendering.text.append(broadcast: message)
             rendering.finishFrame()
-        } else {
+        case .posted(let message):
             rendering.text.append(message: message, in: conversation.id)
             rendering.finishFrame(for: .otherConnections)
+        case .created, .edited, .deleted, .reacted, .pinned, .unpinned, .joined, .renamed, .left,
+            .ended, .updated, .typing, .read, .status, .presence, .crowd:
+            break  // The protocol has frames only for messages.
         }
     }
 }

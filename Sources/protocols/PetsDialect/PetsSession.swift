@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Pets protocol: a user in all of the user's conversations.
-public struct PetsSession: PageReading, StoreReading, InboxReading {
+public struct PetsSession: DialectSession {
     var subscriptions: UserSubscriptions
     /// Whether this user may broadcast to all users of the tenant.
     private var mayBroadcast: Bool

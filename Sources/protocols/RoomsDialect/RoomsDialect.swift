@@ -6,7 +6,7 @@ import Identity
 import SocketIO
 
 /// The Rooms protocol (seed `002`): events of Socket.IO v5 over Engine.IO v4, at `/socket.io/`.
-public struct RoomsDialect: EngineDialect, BroadcastReceiving, SessionTransferring {
+public struct RoomsDialect: EngineDialect {
     public let name: StaticString = "rooms"
     public let enginePath: StaticString = "/socket.io"
     public let engineSettings: EngineSettings

@@ -11,10 +11,7 @@ import SocketIO
 /// It receives packets of Socket.IO without those of Engine.IO, and sends both. A client that is
 /// not connected receives only packets of Socket.IO itself. Answers to its earlier requests are
 /// dropped.
-public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSession,
-    DeliveryTracking,
-    TransferableSession
-{
+public struct RoomsSession: DialectSession {
     let context: RoomsContext
     var socket: SocketSession?
     /// How often the client has connected to the namespace. An answer to a request of an earlier

@@ -9,7 +9,7 @@ import HTTPWire
 /// The state of a connection that is a WebSocket.
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
-    @exclusivity(unchecked) var session: HostedSession?
+    @exclusivity(unchecked) var session: (any DialectSession)?
     /// The allowances that the user has left; nil while they are unused.
     @exclusivity(unchecked) var userRate: UserRate?
     /// Nil before the client's first message.
@@ -182,7 +182,7 @@ final class WebSocketState {
         content: MessageContent
     ) {
         self.reader = reader
-        self.session = session.map { HostedSession($0) }
+        self.session = session
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
         self.content = content

@@ -12,7 +12,7 @@ struct EngineEndpoint: Sendable {
 
     init?(_ settings: GatewaySettings) {
         for (index, dialect) in settings.dialects.enumerated() {
-            guard let engine = dialect.engine else { continue }
+            guard let engine = dialect as? any EngineDialect else { continue }
             self.dialect = index
             self.settings = engine.engineSettings
             self.path = engine.enginePath
