@@ -94,6 +94,8 @@ let net = layer(
         module("EngineIO", ["JSON", "Bytes"]),
         module("SocketIO", ["JSON", "Bytes"]),
         module("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
+        // Requests to other servers.
+        module("HTTPClient", ["HTTPWire", "TLS", "EventLoop", "Bytes"]),
         module("Identity", ["COpenSSL", "Bytes", "JSON"]),
     ])
 
@@ -118,7 +120,9 @@ let stores = layer(
         systemLibrary("CHiredis", pkgConfig: "hiredis", package: "libhiredis-dev"),
         module("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
         module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Telemetry", "Bytes"]),
-        module("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
+        // The Lua scripts that Redis executes, for the store and for a node's membership.
+        .target(name: "CScripts", exclude: ["lua"]),
+        module("RedisStore", ["CScripts", "RedisClient", "EventLoop", "ChatModel", "Bytes"]),
     ])
 
 /// The client protocols: dialects only translate.
@@ -145,7 +149,7 @@ let node = layer(
             "NodeLink",
             [
                 "RedisStore", "RedisClient", "ClusterWire", "ChatEngine", "Cluster", "ChatModel",
-                "EventLoop", "Telemetry", "JSON", "Bytes",
+                "HTTPClient", "HTTPWire", "EventLoop", "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "Gateway",
@@ -158,8 +162,8 @@ let node = layer(
         module(
             "Webhooks",
             [
-                "Configuration", "TLS", "Identity", "HTTPWire", "EventLoop", "ChatModel",
-                "Telemetry", "JSON", "Bytes",
+                "Configuration", "HTTPClient", "TLS", "Identity", "HTTPWire", "EventLoop",
+                "ChatModel", "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "AdminAPI",
@@ -193,8 +197,8 @@ let tools = layer(
             "OperatorClient",
             [
                 "TerminalKit", "NodeLink", "Configuration", "RedisClient", "ClusterWire",
-                "ChatEngine", "Cluster", "ChatModel", "EventLoop", "TLS", "HTTPWire", "Telemetry",
-                "JSON", "Bytes",
+                "ChatEngine", "Cluster", "ChatModel", "EventLoop", "HTTPClient", "TLS", "HTTPWire",
+                "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "LoadGenerator",
@@ -383,7 +387,8 @@ let testTargets: [Target] = [
         "NodeLinkTests",
         [
             "NodeLink", "ClusterWire", "ChatEngine", "Cluster", "ChatModel", "RedisClient",
-            "RedisStore", "EventLoop", "Telemetry", "TestKit", "JSON", "Bytes",
+            "RedisStore", "HTTPClient", "HTTPWire", "EventLoop", "Telemetry", "TestKit", "JSON",
+            "Bytes",
         ]),
     tests(
         "AdminAPITests",
@@ -405,7 +410,7 @@ let testTargets: [Target] = [
         "WebhooksTests",
         [
             "SeededRandom", "Webhooks", "Configuration", "EmbeddedStore", "StoreTestSupport",
-            "TestKit", "EventLoop", "ChatModel", "Telemetry", "JSON", "Bytes",
+            "TestKit", "HTTPWire", "EventLoop", "ChatModel", "Telemetry", "JSON", "Bytes",
         ]),
 
     tests("PagesTests", ["Pages", "Gateway", "EventLoop", "HTTPWire"]),

@@ -122,7 +122,7 @@ struct SQLiteStoreTests {
                 == "SEARCH conversations USING INDEX catalog (tenant=?)")
         #expect(
             try plan(ListRows.catalogBelow)
-                == "SEARCH conversations USING INDEX catalog (tenant=? AND (created_at,name)<(?,?))"
+                == "SEARCH conversations USING INDEX catalog (tenant=? AND (created,name)<(?,?))"
         )
     }
 

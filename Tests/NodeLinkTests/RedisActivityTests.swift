@@ -1,3 +1,5 @@
+import HTTPClient
+import HTTPWire
 import Testing
 
 @testable import NodeLink
@@ -73,6 +75,17 @@ struct DirectReplyTests {
             ("", nil),
         ] as [(String, Int?)])
     func responses(text: String, status: Int?) {
-        #expect(DirectReply(Array(text.utf8))?.status == status)
+        var reader = HTTPResponseReader(byteLimit: 1 << 16)
+        let answer: HTTPResponseReader.Answer
+        if case .complete(let whole, _) = reader.receive(Array(text.utf8)[...]) {
+            answer = whole
+        } else {
+            answer = reader.end()
+        }
+        switch DirectCalls.result(.answer(answer), at: "a:1") {
+        case .success(let body): #expect(status == 200 && body == Array("abc".utf8))
+        case .failure(.rejected(_, let code)): #expect(status == code)
+        case .failure(let error): #expect(status == nil, "\(error)")
+        }
     }
 }

@@ -60,6 +60,27 @@ public struct ConversationRecord: Sendable, Equatable {
     }
 }
 
+extension ConversationRecord: FieldRecord {
+    public static var blank: Self {
+        Self(.unknown, creator: nil, createdAt: Timestamp(milliseconds: 0))
+    }
+
+    public mutating func visitFields<Visitor: FieldVisitor>(_ visitor: inout Visitor)
+        throws(Visitor.Failure)
+    {
+        try visitor.visit("origin", &self.origin)
+        try visitor.visit("access", &self.joinPolicy)
+        try visitor.visit("listed", &self.isListed)
+        try visitor.visit("pinning", &self.pinPolicy)
+        try visitor.visit("title", &self.title)
+        try visitor.visit("details", &self.dialectData)
+        try visitor.visit("creator", &self.creator)
+        try visitor.visit("created", &self.createdAt)
+        try visitor.visit("updated", &self.updatedAt)
+        try visitor.visit("ended", &self.endedAt)
+    }
+}
+
 /// The properties of a conversation that the creator and admins may change. See
 /// `ConversationRecord`.
 public struct ConversationProperties: Sendable, Equatable {
@@ -126,5 +147,26 @@ public struct Member: Sendable, Equatable {
         self.joinedAt = joinedAt
         self.readCursor = readCursor
         self.deliveredCursor = deliveredCursor
+    }
+}
+
+extension Member: FieldRecord {
+    public static var blank: Self {
+        Self(
+            user: UserID(storageKey: ""), name: "", role: .member,
+            joinedAt: Timestamp(milliseconds: 0))
+    }
+
+    public mutating func visitFields<Visitor: FieldVisitor>(_ visitor: inout Visitor)
+        throws(Visitor.Failure)
+    {
+        try visitor.visit("user", &self.user)
+        try visitor.visit("name", &self.name)
+        try visitor.visit("role", &self.role)
+        try visitor.visit("joined", &self.joinedAt)
+        try visitor.visit("read", &self.readCursor)
+        try visitor.visit("delivered", &self.deliveredCursor)
+        try visitor.visit("agent", &self.agent)
+        try visitor.visit("name_given", &self.isNameGiven)
     }
 }

@@ -1,6 +1,8 @@
 import Bytes
 import ClusterWire
 import EventLoop
+import HTTPClient
+import HTTPWire
 
 /// Asks other nodes at their admin addresses, for times in which Redis carries no messages.
 ///
@@ -9,25 +11,23 @@ import EventLoop
 final class DirectCalls: EventLoopHandler {
     typealias Reply = @Sendable (Result<[UInt8], DirectCallError>) -> Void
 
-    private struct Exchange {
+    private struct DirectCall {
         let address: String
-        let deadline: Int64
-        var unsent: ArraySlice<UInt8>
-        var response: [UInt8] = []
+        var connection: HTTPConnection<HTTPResponseReader>
         let reply: Reply
     }
 
     static let path = "/api/node"
     static let timeout: Int64 = 1300
-    private static let exchangeLimit = 256
+    private static let callLimit = 256
     private static let byteLimit = ControlMessage.byteLimit + 4096
 
     private let loop: EventLoop
-    private let exchanges: LoopBound<[SocketToken: Exchange]>
+    private let calls: LoopBound<[SocketToken: DirectCall]>
 
     init(on loop: EventLoop) {
         self.loop = loop
-        self.exchanges = LoopBound([:], on: loop)
+        self.calls = LoopBound([:], on: loop)
     }
 
     /// On the loop.
@@ -35,104 +35,61 @@ final class DirectCalls: EventLoopHandler {
         guard let parts = HostPort(address[...]), let port = parts.port,
             let target = SocketAddress(literal: String(parts.host), port: port)
         else { return reply(.failure(.noHost(address))) }
-        guard self.exchanges.with({ $0.count < Self.exchangeLimit }) else {
+        guard self.calls.with({ $0.count < Self.callLimit }) else {
             return reply(.failure(.timeout(address)))
         }
         let head =
             "POST \(Self.path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n"
             + "Content-Type: application/octet-stream\r\nContent-Length: \(body.count)\r\n\r\n"
-        do throws(SocketError) {
-            let socket = try Socket.connect(to: target)
-            let token: SocketToken
-            do throws(SocketError) {
-                token = try self.loop.register(
-                    socket.descriptor, read: true, write: true, for: self)
-            } catch {
-                socket.close()
-                throw error
-            }
-            let exchange = Exchange(
-                address: address, deadline: NodeAgent.now + Self.timeout,
-                unsent: (Array(head.utf8) + body)[...], reply: reply)
-            self.exchanges.with { $0[token] = exchange }
-        } catch {
-            reply(.failure(.unreachable(address, reason: error.description)))
+        var connection = HTTPConnection<HTTPResponseReader>(
+            to: String(parts.host), tls: nil, on: self.loop, for: self)
+        let result = connection.send(
+            Array(head.utf8) + body, to: [target],
+            reading: HTTPResponseReader(byteLimit: Self.byteLimit),
+            until: .now.advanced(by: .milliseconds(Self.timeout)))
+        if let result { return reply(Self.result(result, at: address)) }
+        guard let token = connection.token else { return }
+        self.calls.with {
+            $0[token] = DirectCall(address: address, connection: connection, reply: reply)
         }
     }
 
     // MARK: Loop
 
     func tick(now: MonotonicTime) {
-        let now = now.nanoseconds / 1_000_000
-        let expired = self.exchanges.with { $0.filter { $0.value.deadline <= now } }
-        for (token, exchange) in expired {
-            self.finish(token, .failure(.timeout(exchange.address)))
+        for token in self.calls.with({ Array($0.keys) }) {
+            self.finish(token, self.calls.with { $0[token]?.connection.tick(now: now) })
         }
     }
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
-        guard let socket = self.loop.socket(token),
-            let address = self.exchanges.with({ $0[token]?.address })
-        else { return }
-        if writable {
-            if let error = socket.connectError {
-                return self.finish(
-                    token, .failure(.unreachable(address, reason: error.description)))
-            }
-            self.write(to: socket, token)
+        let result = self.calls.with {
+            $0[token]?.connection.socketReady(readable: readable, writable: writable)
         }
-        if readable { self.read(from: socket, token, address) }
+        self.finish(token, result)
     }
 
-    private func write(to socket: Socket, _ token: SocketToken) {
-        let isSent = self.exchanges.with { exchanges in
-            guard var exchange = exchanges[token] else { return true }
-            defer { exchanges[token] = exchange }
-            while !exchange.unsent.isEmpty {
-                let result = exchange.unsent.withUnsafeBytes { socket.write($0) }
-                // After a failure, reading reports the end of the connection.
-                guard case .bytes(let count) = result else { return false }
-                exchange.unsent = exchange.unsent.dropFirst(count)
-            }
-            return true
+    private func finish(
+        _ token: SocketToken, _ result: HTTPConnectionResult<HTTPResponseReader.Answer>?
+    ) {
+        guard let result, let call = self.calls.with({ $0.removeValue(forKey: token) }) else {
+            return
         }
-        if isSent { self.loop.setInterest(token, read: true, write: false) }
+        call.reply(Self.result(result, at: call.address))
     }
 
-    private func read(from socket: Socket, _ token: SocketToken, _ address: String) {
-        var chunk = [UInt8](repeating: 0, count: 16 << 10)
-        while true {
-            switch chunk.withUnsafeMutableBytes({ socket.read(into: $0) }) {
-            case .bytes(let count):
-                let total = self.exchanges.with { exchanges in
-                    exchanges[token]?.response += chunk[..<count]
-                    return exchanges[token]?.response.count ?? 0
-                }
-                guard total <= Self.byteLimit else {
-                    return self.finish(token, .failure(.unreadable(address)))
-                }
-            case .wouldBlock: return
-            case .endOfStream, .failed:
-                let response = self.exchanges.with { $0[token]?.response ?? [] }
-                return self.finish(token, Self.result(of: response, address))
-            }
+    static func result(
+        _ result: HTTPConnectionResult<HTTPResponseReader.Answer>, at address: String
+    ) -> Result<[UInt8], DirectCallError> {
+        switch result {
+        case .answer(.success(let response)) where response.isDelimited:
+            response.status == 200
+                ? .success(response.body) : .failure(.rejected(address, status: response.status))
+        case .answer(.failure(.missing)), .broken, .stale:
+            .failure(.unreachable(address, reason: "the connection was closed"))
+        case .answer: .failure(.unreadable(address))
+        case .unreachable(let reason): .failure(.unreachable(address, reason: reason))
+        case .timeout: .failure(.timeout(address))
         }
-    }
-
-    private static func result(of response: [UInt8], _ address: String)
-        -> Result<[UInt8], DirectCallError>
-    {
-        guard !response.isEmpty else {
-            return .failure(.unreachable(address, reason: "the connection was closed"))
-        }
-        guard let reply = DirectReply(response) else { return .failure(.unreadable(address)) }
-        return reply.status == 200
-            ? .success(reply.body) : .failure(.rejected(address, status: reply.status))
-    }
-
-    private func finish(_ token: SocketToken, _ result: Result<[UInt8], DirectCallError>) {
-        guard let exchange = self.exchanges.with({ $0.removeValue(forKey: token) }) else { return }
-        self.loop.close(token)
-        exchange.reply(result)
     }
 }

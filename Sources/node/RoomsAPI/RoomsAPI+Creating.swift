@@ -27,12 +27,14 @@ extension RoomsAPI {
         let principal = try caller.principal(user, isEntering: true)
         // Guests find what guests create, as the seed shows.
         let isListed = listed ?? (joinPolicy == .open && principal.person.id.isAnonymous)
-        return NewConversation(
+        var new = NewConversation(
             ConversationTemplate(
                 origin: ConversationTemplate.rooms.origin, joinPolicy: joinPolicy,
                 isListed: isListed),
-            title: title, dialectData: ByteString(description ?? ""), pinPolicy: pinPolicy,
-            creator: principal, members: [principal.person] + members)
+            title: title, dialectData: ByteString(description ?? ""), creator: principal,
+            members: [principal.person] + members)
+        new.record.pinPolicy = pinPolicy
+        return new
     }
 
     func create(_ conversation: NewConversation, for caller: RoomsCaller, at base: String)

@@ -19,11 +19,11 @@ struct ListRows {
         """
     /// This condition repeats that of the partial index; otherwise SQLite does not use the index.
     private static let catalog =
-        "SELECT created_at, name FROM conversations "
-        + "WHERE listed AND ended_at IS NULL AND tenant = ?"
-    static let newestOfCatalog = "\(catalog) ORDER BY created_at DESC, name DESC LIMIT ?"
+        "SELECT created, name FROM conversations "
+        + "WHERE listed AND ended IS NULL AND tenant = ?"
+    static let newestOfCatalog = "\(catalog) ORDER BY created DESC, name DESC LIMIT ?"
     static let catalogBelow =
-        "\(catalog) AND (created_at, name) < (?, ?) ORDER BY created_at DESC, name DESC LIMIT ?"
+        "\(catalog) AND (created, name) < (?, ?) ORDER BY created DESC, name DESC LIMIT ?"
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.memberships = try connection.prepare(Self.membershipsOfUser)

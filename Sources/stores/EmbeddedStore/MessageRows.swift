@@ -4,31 +4,24 @@ import ChatModel
 /// The table `messages`: the log of all messages.
 struct MessageRows {
     private let select: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let update: SQLiteStatement?
-    private let deletion: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let update: SQLiteStatement
+    private let deletion: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.select = try connection.prepare(
             "SELECT \(MessageFields.columns) FROM messages WHERE position = ?")
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.update = nil
-            self.deletion = nil
-            return
-        }
-        self.insertion = try connection.prepare(
+        self.insertion = connection.statement(
             "INSERT INTO messages VALUES (?, \(MessageFields.parameters))")
-        self.update = try connection.prepare(
+        self.update = connection.statement(
             """
             UPDATE messages SET conversation = ?2, sequence = ?3, revision = ?4, sent_at = ?5,
                 state = ?6, author = ?7, author_name = ?8, agent = ?9, client_id = ?10,
                 content = ?11, metadata = ?12, annotations = ?13, checksum = ?14
             WHERE position = ?1
             """)
-        self.deletion = try connection.prepare("DELETE FROM messages WHERE position = ?")
+        self.deletion = connection.statement("DELETE FROM messages WHERE position = ?")
     }
 
     /// A 48-bit hash that identifies an author in `places`.
@@ -96,17 +89,14 @@ struct MessageRows {
     }
 
     func delete(at position: Int) throws(StorageFault) {
-        guard let deletion = self.deletion else {
-            preconditionFailure("a reader's connection deleted a message")
-        }
+        let deletion = self.deletion
         deletion.bind(1, position)
         try deletion.run()
     }
 
     private func write(
-        _ message: Message, of conversation: Int, at position: Int, with statement: SQLiteStatement?
+        _ message: Message, of conversation: Int, at position: Int, with statement: SQLiteStatement
     ) throws(StorageFault) {
-        guard let statement else { preconditionFailure("a reader's connection wrote a message") }
         statement.bind(1, position)
         MessageFields(message, of: conversation, in: self.text).bind(to: statement, from: 2)
         try statement.run()

@@ -117,13 +117,14 @@ final class SQLiteConnection {
         guard code == SQLITE_OK else { throw self.failure(code) }
     }
 
+    /// A statement for repeated use, which is prepared when it is first used.
+    func statement(_ sql: String) -> SQLiteStatement { SQLiteStatement(sql, of: self) }
+
     /// Prepares a statement for repeated use.
     func prepare(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
-        var statement: OpaquePointer?
-        let code = sqlite3_prepare_v3(
-            self.handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
-        guard code == SQLITE_OK, let statement else { throw self.failure(code) }
-        return SQLiteStatement(statement, of: self)
+        let statement = self.statement(sql)
+        try statement.prepare()
+        return statement
     }
 
     /// The number in the first column of a query's first row; nil if there is no row.

@@ -1,13 +1,20 @@
+import Bytes
 internal import CSQLite
 
 /// A prepared statement. As in SQLite, parameters count from 1 and columns from 0.
+///
+/// It is prepared when its first value is bound, or at its first step, which reports a failure.
 final class SQLiteStatement {
-    private let handle: OpaquePointer
+    private let sql: String
     /// Retained, because a connection must outlive its statements.
     private let connection: SQLiteConnection
+    /// Nil before the first use. SQLite ignores calls without a statement.
+    @exclusivity(unchecked) private var handle: OpaquePointer?
+    /// Why a value could not be bound.
+    @exclusivity(unchecked) private var failure: SQLiteFailure?
 
-    init(_ handle: OpaquePointer, of connection: SQLiteConnection) {
-        self.handle = handle
+    init(_ sql: String, of connection: SQLiteConnection) {
+        self.sql = sql
         self.connection = connection
     }
 
@@ -15,38 +22,81 @@ final class SQLiteStatement {
         sqlite3_finalize(self.handle)
     }
 
+    /// Prepares the statement, unless that was done.
+    func prepare() throws(SQLiteFailure) {
+        guard self.handle == nil else { return }
+        let code = sqlite3_prepare_v3(
+            self.connection.handle, self.sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &self.handle,
+            nil)
+        guard code == SQLITE_OK, self.handle != nil else { throw self.connection.failure(code) }
+    }
+
+    /// The handle for binding.
+    @inline(__always)
+    private var bound: OpaquePointer? {
+        if self.handle == nil { self.prepareForBinding() }
+        return self.handle
+    }
+
+    private func prepareForBinding() {
+        do throws(SQLiteFailure) {
+            try self.prepare()
+        } catch {
+            self.failure = error
+        }
+    }
+
     @inline(__always)
     func bind(_ parameter: Int32, _ value: Int) {
-        sqlite3_bind_int64(self.handle, parameter, Int64(value))
+        sqlite3_bind_int64(self.bound, parameter, Int64(value))
     }
 
     func bind(_ parameter: Int32, _ value: Int?) {
         if let value {
             self.bind(parameter, value)
         } else {
-            sqlite3_bind_null(self.handle, parameter)
+            sqlite3_bind_null(self.bound, parameter)
         }
     }
 
     /// Binds bytes that must stay valid until the statement has run and been reset (SQLITE_STATIC).
     @inline(__always)
     func bind(_ parameter: Int32, text: UnsafeRawBufferPointer?) {
-        guard let text else { return _ = sqlite3_bind_null(self.handle, parameter) }
+        guard let text else { return _ = sqlite3_bind_null(self.bound, parameter) }
         sqlite3_bind_text(
-            self.handle, parameter, text.baseAddress?.assumingMemoryBound(to: CChar.self),
+            self.bound, parameter, text.baseAddress?.assumingMemoryBound(to: CChar.self),
             Int32(text.count), nil)
+    }
+
+    /// Binds a copy of a text.
+    func bind(_ parameter: Int32, copying text: ByteString?) {
+        guard let text else { return _ = sqlite3_bind_null(self.bound, parameter) }
+        let copies = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        text.withBytes { bytes in
+            guard let start = bytes.baseAddress else {
+                return _ = sqlite3_bind_text(self.bound, parameter, "", 0, copies)
+            }
+            start.withMemoryRebound(to: CChar.self, capacity: bytes.count) {
+                _ = sqlite3_bind_text(self.bound, parameter, $0, Int32(bytes.count), copies)
+            }
+        }
     }
 
     /// As `bind(_:text:)`, for a blob.
     @inline(__always)
     func bind(_ parameter: Int32, blob: UnsafeRawBufferPointer?) {
-        guard let blob else { return _ = sqlite3_bind_null(self.handle, parameter) }
-        sqlite3_bind_blob(self.handle, parameter, blob.baseAddress, Int32(blob.count), nil)
+        guard let blob else { return _ = sqlite3_bind_null(self.bound, parameter) }
+        sqlite3_bind_blob(self.bound, parameter, blob.baseAddress, Int32(blob.count), nil)
     }
 
     /// Steps to the next row; returns false if there is none.
     @inline(__always)
     func step() throws(SQLiteFailure) -> Bool {
+        if let failure = self.failure {
+            self.failure = nil
+            throw failure
+        }
+        if self.handle == nil { try self.prepare() }
         let code = sqlite3_step(self.handle)
         if code == SQLITE_ROW { return true }
         if code == SQLITE_DONE { return false }

@@ -36,13 +36,13 @@ enum Schema {
         CREATE TABLE conversations (
             id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL,
             origin TEXT NOT NULL, access INTEGER NOT NULL, listed INTEGER NOT NULL,
-            pin_policy INTEGER NOT NULL, title TEXT NOT NULL, details TEXT NOT NULL, creator TEXT,
-            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, ended_at INTEGER,
+            pinning INTEGER NOT NULL, title TEXT NOT NULL, details TEXT NOT NULL, creator TEXT,
+            created INTEGER NOT NULL, updated INTEGER NOT NULL, ended INTEGER,
             revision INTEGER NOT NULL, kept_from INTEGER NOT NULL, checksum INTEGER NOT NULL,
             UNIQUE (tenant, name)
         );
-        CREATE INDEX catalog ON conversations (tenant, created_at, name)
-            WHERE listed AND ended_at IS NULL;
+        CREATE INDEX catalog ON conversations (tenant, created, name)
+            WHERE listed AND ended IS NULL;
         CREATE TABLE messages (position INTEGER PRIMARY KEY, \(Self.messageColumns));
         CREATE TABLE pins (
             \(Self.messageColumns), PRIMARY KEY (conversation, sequence)
@@ -70,9 +70,9 @@ enum Schema {
         ) WITHOUT ROWID;
         CREATE INDEX mentioned ON mentions (conversation, sequence);
         CREATE TABLE members (
-            conversation INTEGER, user TEXT, name TEXT NOT NULL, agent TEXT, role INTEGER NOT NULL,
-            joined_at INTEGER NOT NULL, read_cursor INTEGER NOT NULL,
-            delivered_cursor INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            conversation INTEGER, user TEXT, name TEXT NOT NULL, role INTEGER NOT NULL,
+            joined INTEGER NOT NULL, read INTEGER NOT NULL, delivered INTEGER NOT NULL, agent TEXT,
+            name_given INTEGER NOT NULL, checksum INTEGER NOT NULL,
             PRIMARY KEY (conversation, user)
         ) WITHOUT ROWID;
         CREATE INDEX memberships ON members (user);

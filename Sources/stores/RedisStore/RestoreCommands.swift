@@ -69,9 +69,9 @@ public struct RestoreCommands: Sendable {
     }
 
     /// Writes a part of a conversation. The reply is `done`, or the reason of a refusal: see
-    /// `RestoreScripts.conversation`.
+    /// `StoreScripts.restore`.
     public func write(_ part: RestoredPart, of key: ConversationKey) -> RedisQuery {
-        var arguments: [ByteString] = ["EVAL", ByteString(RestoreScripts.conversation)]
+        var arguments: [ByteString] = ["EVAL", StoreScripts.restore.source]
         arguments.append(Self.text(StoreKeys.ConversationPart.allCases.count))
         arguments += StoreKeys.ConversationPart.allCases.map { self.name($0, of: key) }
         arguments.append(part.isFirst ? "begin" : part.last.map(Self.entryID) ?? "")
@@ -137,19 +137,9 @@ public struct RestoreCommands: Sendable {
     private static func fields(of conversation: LoadedConversation, _ amendedAt: Revision) -> [(
         ByteString, ByteString
     )] {
-        let record = conversation.record
-        var fields: [(ByteString, ByteString)] = [
-            ("access", self.text(record.joinPolicy.rawValue)),
-            ("title", ByteString(record.title)),
-            ("created", self.text(record.createdAt.milliseconds)),
-            ("origin", record.origin),
-        ]
-        if let creator = record.creator { fields.append(("creator", creator.storageKey)) }
-        if let ended = record.endedAt { fields.append(("ended", self.text(ended.milliseconds))) }
-        if record.dialectData.byteCount > 0 { fields.append(("details", record.dialectData)) }
-        if record.isListed { fields.append(("listed", "1")) }
-        let pinning = record.pinPolicy.storedText
-        if !pinning.isEmpty { fields.append(("pinning", ByteString(pinning))) }
+        var fields = HashFieldWriter.fields(of: conversation.record).compactMap {
+            $0.value.byteCount == 0 ? nil : (ByteString($0.name.description), $0.value)
+        }
         if amendedAt > 0 { fields.append(("arev", self.text(amendedAt))) }
         fields.append(("at", ByteString(self.state(conversation))))
         return fields
@@ -161,7 +151,7 @@ public struct RestoreCommands: Sendable {
     public func write(_ ban: Ban) -> RedisQuery {
         let name = ByteString("\(self.keys.cluster):{c}:bans")
         return RedisQuery(
-            RedisSlot(key: name), "EVAL", ByteString(BanScripts.put), "1", name,
+            RedisSlot(key: name), "EVAL", StoreScripts.putBan.source, "1", name,
             StoredBan.field(ban.subject), StoredBan.value(ban), Self.text(Ban.countLimit),
             Self.text(ban.since.milliseconds))
     }
@@ -178,7 +168,7 @@ public struct RestoreCommands: Sendable {
     ) -> RedisQuery {
         let name = Self.text { self.keys.append(.numbers(tenant), to: &$0) }
         let assigned = highest.map { $0 - StoreRequest.firstUserNumber + 1 } ?? 0
-        var arguments: [ByteString] = ["EVAL", ByteString(RestoreScripts.numbers), "1", name]
+        var arguments: [ByteString] = ["EVAL", StoreScripts.restoreNumbers.source, "1", name]
         arguments += [Self.text(assigned), Self.text(counter)]
         for (user, number) in users { arguments += [user.storageKey, Self.text(number)] }
         return RedisQuery(RedisSlot(key: name), arguments)

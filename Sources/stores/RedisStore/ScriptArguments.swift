@@ -138,7 +138,7 @@ final class ScriptArguments {
                     positions.formIndex(after: &cursors)
                 }
                 if next < cursors {
-                    command.append("r")
+                    command.append(WriteKind.cursors.letter)
                     command.append(positions.distance(from: next, to: cursors))
                 }
                 if next == cursors { positions.formIndex(after: &cursors) }
@@ -154,7 +154,7 @@ final class ScriptArguments {
     }
 
     /// Appends the events of the writes, each with its write's place in this call, then the bound
-    /// of an outbox and the number of events (`OutboxScripts.append`).
+    /// of an outbox and the number of events (`StoreScripts.writeWithOutbox`).
     private func appendEvents(
         of writes: UnsafeBufferPointer<Write>, _ positions: some RandomAccessCollection<Int>,
         _ outbox: OutboxWriter, to command: inout RedisCommandWriter
@@ -228,7 +228,9 @@ final class ScriptArguments {
             let annotations = message.body.annotations.flatMap {
                 StoredReferences.exist(in: $0) || StoredMarks.exist(in: $0) ? $0 : nil
             }
-            command.append(annotations != nil ? "n" : trims ? "t" : "m")
+            let kind: WriteKind =
+                annotations != nil ? .annotated : trims ? .trimming : .message
+            command.append(kind.letter)
             self.append(progress: write.revision - 1, message.sequence - 1, nil, to: &command)
             self.append(progress: write.revision, message.sequence, message.sentAt, to: &command)
             self.append(to: &command) {
@@ -258,55 +260,49 @@ final class ScriptArguments {
             command.append(read)
             command.append(delivered)
         case .create(let record):
-            command.append("c")
-            command.append(write.revision)
-            self.append(record, to: &command)
-            self.append(IndexEntry(write, at: self.now), to: &command)
+            self.append(record, .create, updatedAt: record.updatedAt, write, to: &command)
         case .amend(let message, _, let time):
-            command.append("a")
+            command.append(WriteKind.amend.letter)
             command.append(write.revision)
             command.append(message.sequence)
             self.append(time, to: &command)
             self.append(to: &command) { StoredAmendment.writeState(message, to: &$0) }
             self.appendPin(of: message, revision: write.revision, to: &command)
         case .member(let member):
-            command.append("j")
+            command.append(WriteKind.member.letter)
             command.append(write.revision)
             self.append(member, to: &command)
             self.append(IndexEntry(write, at: self.now), to: &command)
         case .update(let record):
-            command.append("u")
-            command.append(write.revision)
-            command.append(record.joinPolicy.rawValue)
-            command.append(text: record.title)
-            command.append(text: record.dialectData)
-            command.append(record.isListed ? "1" : "")
-            self.append(IndexEntry(write, at: self.now), to: &command)
+            self.append(record, .update, updatedAt: nil, write, to: &command)
         case .remove(let user):
-            command.append("d")
+            command.append(WriteKind.remove.letter)
             command.append(write.revision)
             command.append(text: user.storageKey)
         case .skip:
-            command.append("s")
+            command.append(WriteKind.skip.letter)
             command.append(write.revision)
         case .end(let time):
-            command.append("e")
+            command.append(WriteKind.end.letter)
             command.append(write.revision)
             command.append(time.milliseconds)
         }
     }
 
-    private func append(_ record: ConversationRecord, to command: inout RedisCommandWriter) {
-        command.append(record.joinPolicy.rawValue)
-        command.append(text: record.title)
-        command.append(text: record.creator?.storageKey ?? "")
-        command.append(record.createdAt.milliseconds)
-        command.append(record.updatedAt.milliseconds)
-        self.append(record.endedAt, to: &command)
-        command.append(text: record.dialectData)
-        command.append(text: record.origin)
-        command.append(record.isListed ? "1" : "")
-        command.append(text: record.pinPolicy.storedText)
+    private func append(
+        _ record: ConversationRecord, _ kind: WriteKind, updatedAt time: Timestamp?,
+        _ write: borrowing Write, to command: inout RedisCommandWriter
+    ) {
+        command.append(kind.letter)
+        command.append(write.revision)
+        self.append(time, to: &command)
+        self.append(IndexEntry(write, at: self.now), to: &command)
+        let fields = HashFieldWriter.fields(of: record)
+        command.append(fields.count)
+        for field in fields {
+            command.append(field.name)
+            command.append(text: field.value)
+        }
     }
 
     /// Appends a message's pinned copy; empty if it is not pinned.
@@ -366,11 +362,6 @@ final class ScriptArguments {
         if let updated { self.valueBuffer.append(decimal: updated.milliseconds) }
         command.append(self.valueBuffer)
     }
-}
-
-extension ConversationRecord.PinPolicy {
-    /// The value of the hash's field `pinning`; empty for the usual policy, which has no field.
-    var storedText: String { self == .members ? "" : String(self.rawValue) }
 }
 
 extension Write.Change {

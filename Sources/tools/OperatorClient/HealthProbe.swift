@@ -1,7 +1,7 @@
 import Bytes
 import Configuration
-import EventLoop
-import Glibc
+import HTTPClient
+import HTTPWire
 import JSON
 import TLS
 
@@ -53,119 +53,36 @@ struct HealthProbe {
     /// - Returns: the status code and the body's JSON document.
     /// - Throws: a sentence if the node does not answer, or if its answer has another form.
     func send() throws(ProbeFailure) -> (status: Int, document: JSONTree) {
-        let deadline = ContinuousClock.now + Self.timeout
-        let descriptor: Int32
-        do throws(AdminConnection.ConnectFailure) {
-            descriptor = try AdminConnection.open(
-                self.target.host, self.target.port, milliseconds: 2000)
+        let client = BlockingHTTPClient(
+            to: self.target.host, port: self.target.port, tls: self.tls)
+        let request =
+            "GET \(self.path) HTTP/1.1\r\nHost: \(client.hostField)\r\nConnection: close\r\n\r\n"
+        let response: HTTPClientResponse
+        do throws(BlockingHTTPClient.RequestFailure) {
+            response = try client.send(
+                Array(request.utf8), reading: HTTPResponseReader(byteLimit: Self.responseLimit),
+                connectLimit: Self.timeout, waitLimit: .total(Self.timeout))
         } catch {
-            throw ProbeFailure(reason: error.reason)
+            throw ProbeFailure(reason: Self.reason(error))
         }
-        defer { close(descriptor) }
-        // OpenSSL writes to the socket itself.
-        ProcessSetup.ignoreBrokenPipes()
-        let socket = Socket(descriptor: descriptor)
-        var transport: OutgoingTransport
-        do throws(TLSError) {
-            transport =
-                try self.tls.map { context throws(TLSError) in
-                    try OutgoingTransport(socket, to: self.target.host, context)
-                } ?? OutgoingTransport(socket)
-            while try !transport.handshake() {
-                guard Self.wait(for: transport, POLLIN, until: deadline) else {
-                    throw TLSError.handshakeFailed(reason: Self.timeoutReason)
-                }
-            }
-        } catch {
-            throw ProbeFailure(reason: error.description)
-        }
-        try Self.write(self.request, to: &transport, until: deadline)
-        return try Self.parse(try Self.readAll(&transport, until: deadline))
+        guard let document = try? JSONTree(parsing: response.body.span.bytes),
+            document["status"]?.stringValue != nil
+        else { throw ProbeFailure(reason: Self.foreignReason) }
+        return (response.status, document)
     }
 
-    private var request: [UInt8] {
-        let host = HostPort.bracketed(self.target.host)
-        return Array(
-            """
-            GET \(self.path) HTTP/1.1\r
-            Host: \(host):\(self.target.port)\r
-            Connection: close\r
-            \r\n
-            """.utf8)
-    }
+    private static let foreignReason = "the response is not from a node"
 
-    // MARK: The transport
-
-    private static let timeoutReason = "no answer within 2 seconds"
-
-    private static func wait(
-        for transport: OutgoingTransport, _ event: Int32, until deadline: ContinuousClock.Instant
-    ) -> Bool {
-        let left = (deadline - .now) / .milliseconds(1)
-        guard left > 0 else { return false }
-        let events = transport.wantsWrite ? event | POLLOUT : event
-        var watched = pollfd(fd: transport.socket.descriptor, events: Int16(events), revents: 0)
-        return poll(&watched, 1, Int32(left.rounded(.up))) >= 0 && ContinuousClock.now < deadline
-    }
-
-    private static func write(
-        _ bytes: [UInt8], to transport: inout OutgoingTransport,
-        until deadline: ContinuousClock.Instant
-    ) throws(ProbeFailure) {
-        var sent = 0
-        while sent < bytes.count {
-            let result = bytes.withUnsafeBytes {
-                transport.write(UnsafeRawBufferPointer(rebasing: $0[sent...]))
-            }
-            switch result {
-            case .bytes(let count): sent += count
-            case .wouldBlock:
-                guard self.wait(for: transport, POLLOUT, until: deadline) else {
-                    throw ProbeFailure(reason: self.timeoutReason)
-                }
-            case .endOfStream: throw ProbeFailure(reason: "the server closed the connection")
-            case .failed(let failure): throw ProbeFailure(reason: self.reason(failure))
-            }
-        }
-    }
-
-    private static func readAll(
-        _ transport: inout OutgoingTransport, until deadline: ContinuousClock.Instant
-    ) throws(ProbeFailure) -> [UInt8] {
-        var response: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 12)
-        while true {
-            switch chunk.withUnsafeMutableBytes({ transport.read(into: $0) }) {
-            case .bytes(let count):
-                response += chunk[..<count]
-                guard response.count <= self.responseLimit else {
-                    throw ProbeFailure(reason: "the response is not from a node")
-                }
-            case .wouldBlock:
-                guard self.wait(for: transport, POLLIN, until: deadline) else {
-                    throw ProbeFailure(reason: self.timeoutReason)
-                }
-            case .endOfStream: return response
-            case .failed(let failure): throw ProbeFailure(reason: self.reason(failure))
-            }
-        }
-    }
-
-    private static func reason(_ failure: OutgoingTransport.TransportFailure) -> String {
-        switch failure {
+    private static func reason(_ failure: BlockingHTTPClient.RequestFailure) -> String {
+        let timeout = "no answer within 2 seconds"
+        return switch failure {
         case .broken(let reason): reason
         case .tls(let error): error.description
+        case .timeout(isHandshake: true):
+            TLSError.handshakeFailed(reason: timeout).description
+        case .timeout(isHandshake: false): timeout
+        case .answer: Self.foreignReason
         }
-    }
-
-    private static func parse(_ response: [UInt8]) throws(ProbeFailure)
-        -> (status: Int, document: JSONTree)
-    {
-        guard let (status, body) = AdminConnection.split(response),
-            let document = try? JSONTree(parsing: body.span.bytes),
-            document["status"]?.stringValue != nil
-        else { throw ProbeFailure(reason: "the response is not from a node") }
-        return (status, document)
     }
 }
 

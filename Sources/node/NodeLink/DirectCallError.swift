@@ -35,32 +35,3 @@ public enum DirectCallError: Error, Sendable, Equatable, CustomStringConvertible
         }
     }
 }
-
-/// The response to a question that a node asked at another one's admin address.
-///
-/// It is a value that reads the bytes of a whole response: HTTP/1.1 with `Content-Length`, as a
-/// node writes it.
-struct DirectReply: Equatable {
-    let status: Int
-    let body: [UInt8]
-
-    /// Nil for a response that is cut short or is not HTTP.
-    init?(_ response: [UInt8]) {
-        let separator: [UInt8] = [13, 10, 13, 10]
-        let end = response.indices.first {
-            response[$0...].prefix(4).elementsEqual(separator)
-        }
-        guard let end, response.starts(with: "HTTP/1.1 ".utf8),
-            let status = Int(String(decoding: response.dropFirst(9).prefix(3), as: UTF8.self))
-        else { return nil }
-        let fields = String(decoding: response[..<end], as: UTF8.self).lowercased()
-        let length = fields.split(separator: "\r\n").lazy.compactMap { line in
-            line.hasPrefix("content-length:")
-                ? Int(line.dropFirst("content-length:".count).drop { $0 == " " }) : nil
-        }.first
-        let body = Array(response[(end + 4)...])
-        guard length == body.count else { return nil }
-        self.status = status
-        self.body = body
-    }
-}

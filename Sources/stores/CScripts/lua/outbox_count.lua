@@ -1,0 +1,3 @@
+#!lua flags=no-writes
+-- Returns how many entries the outbox has, and how many dead letters there are.
+return {redis.call('XLEN', outbox), redis.call('XLEN', letters)}
