@@ -342,9 +342,8 @@ let testTargets: [Target] = [
     tests(
         "ExampleStoreTests",
         [
-            "ExampleStore", "Stores", "StoreKit", "StoreTestSupport", "GatewayTestSupport",
-            "AdminAPI", "ClusterWire", "Configuration", "ChatModel", "EventLoop", "HTTPWire",
-            "TestKit", "Telemetry", "JSON", "Bytes",
+            "ExampleStore", "Stores", "StoreKit", "StoreTestSupport", "Configuration", "ChatModel",
+            "EventLoop", "TestKit", "Telemetry", "Bytes",
         ]),
 
     // A node in the test's process. AllocationCounter counts the test binary's allocations.
@@ -413,7 +412,8 @@ let testTargets: [Target] = [
         "AdminAPITests",
         [
             "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport", "Stores",
-            "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "Cluster", "ClusterWire",
+            "ExampleStore", "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "Cluster",
+            "ClusterWire",
             "ChatEngine", "Telemetry", "Bytes",
         ]),
 

@@ -2,6 +2,7 @@ import Bytes
 import ChatModel
 import ClusterWire
 import Configuration
+import ExampleStore
 import Gateway
 import GatewayTestSupport
 import HTTPWire
@@ -47,6 +48,26 @@ struct AdminLookupTests {
         }
         #expect(error?.message == "The node is starting; ask again in a moment.")
         #expect(try await self.admin.context.snapshot().peers.count == 1)
+    }
+
+    @Test("describes a further store by what its kind says: alone, and kept over a restart")
+    func exampleStore() async throws {
+        let admin = Self.admin(of: self.node, store: .example)
+        let status = try await admin.ask("status")
+        #expect(status["store"] == "example")
+        #expect(status["durability"] == "in the tables of the example")
+        #expect(status["nodes"] == 1)
+        #expect(
+            admin.context.noRedis.message
+                == """
+                There is no Redis: this node stands alone and keeps its messages in the example.
+                """
+        )
+        for (kind, isWarned) in [(StoreKind.example, false), (.memory, true)] {
+            let report = try await Self.admin(of: self.node, store: kind).ask("doctor")
+            let checks = report["checks"]?.elements ?? []
+            #expect(checks.contains { $0["check"] == "store" } == isWarned)
+        }
     }
 
     /// The document of a verb, or the error.

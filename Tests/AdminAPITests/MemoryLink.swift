@@ -136,7 +136,7 @@ final class MemoryLink: ClusterLink {
     func examineRedis() async -> RedisExamination { RedisExamination() }
 }
 
-/// What the nodes of a `MemoryCluster` agree on: the view, the events, and who answers.
+/// The facts that the nodes of a `MemoryCluster` share: the view, the events, and who answers.
 final class MemoryMembership: Sendable {
     private struct ClusterMember {
         let record: NodeRecord

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The drain of an operator")
 struct OperatorDrainTests {
-    /// What happened, in order.
+    /// The steps of all drains, in their order.
     private final class Course: Sendable {
         private let list = Mutex<[String]>([])
         var steps: [String] { self.list.withLock { $0 } }

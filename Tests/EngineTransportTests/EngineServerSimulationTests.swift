@@ -8,20 +8,18 @@ struct EngineServerSimulationTests {
         "deliver every message once and in order, and forget the session",
         arguments: 0..<20)
     func simulation(_ seed: UInt64) {
-        for run in 0..<5 {
-            var simulation = EngineServerSimulation(seed: seed * 1000 + UInt64(run))
-            simulation.run(steps: 400)
-            #expect(simulation.failure == nil, "run \(run)")
-        }
+        for run in 0..<5 { self.play(seed: seed * 1000 + UInt64(run)) }
+    }
+
+    private func play(seed: UInt64) {
+        var simulation = EngineServerSimulation(seed: seed)
+        simulation.run(steps: 400)
+        #expect(simulation.failure == nil, "seed \(seed)")
     }
 
     @Test("do so in a thousand further runs", .long)
     func manySimulations() {
-        for seed in UInt64(100_000)..<101_000 {
-            var simulation = EngineServerSimulation(seed: seed)
-            simulation.run(steps: 400)
-            #expect(simulation.failure == nil, "seed \(seed)")
-        }
+        for seed in UInt64(100_000)..<101_000 { self.play(seed: seed) }
     }
 
     @Test("are tried with lost messages, ended forwarders, upgrades and moves to another node")

@@ -1,12 +1,8 @@
 import Bytes
 import ChatModel
-import ClusterWire
 import Configuration
 import EventLoop
 import ExampleStore
-import GatewayTestSupport
-import HTTPWire
-import JSON
 import StoreKit
 import StoreTestSupport
 import Stores
@@ -14,8 +10,6 @@ import Telemetry
 import TestKit
 import TestTraits
 import Testing
-
-@testable import AdminAPI
 
 /// The second of the two lines that add a store; the first is its module in `Package.swift`.
 private let stores =
@@ -94,44 +88,5 @@ struct ExampleStoreTests {
         #expect(await again.page(Self.key, .newest)?.messages.map(\.body.content) == ["meow"])
         let other = try self.open("--store example:dogs").chatStore(on: loop, 0)
         #expect(await other.load(Self.key) == nil)
-    }
-
-    private func admin(of node: TestNode, _ store: StoreKind) -> ClusterAdmin {
-        let admin = ClusterAdmin(
-            record: NodeRecord(
-                incarnation: 1, name: "n1", address: "here:1", host: "h", version: "1",
-                loops: 1, startedAt: Timestamp(milliseconds: 0)),
-            clusterName: "confab", store: store, waitReplicas: nil, drain: .seconds(30),
-            logger: node.logger)
-        admin.attach(node.gateway)
-        return admin
-    }
-
-    private func document(_ verb: String, of admin: ClusterAdmin) async throws -> JSONTree {
-        let row = try #require(OperatorVerb.named(verb))
-        let handler = try #require(row.path.flatMap { admin.handlers[$0] })
-        return try await handler(
-            AdminRequest(row, [], isQuery: true, operatorName: "test"))
-    }
-
-    @Test("is what operators read about it: alone, and kept over a restart")
-    func operators() async throws {
-        let node = try TestNode()
-        let admin = self.admin(of: node, .example)
-        let status = try await self.document("status", of: admin)
-        #expect(status["store"] == "example")
-        #expect(status["durability"] == "in the tables of the example")
-        #expect(status["nodes"] == 1)
-        #expect(
-            admin.context.noRedis.message
-                == """
-                There is no Redis: this node stands alone and keeps its messages in the example.
-                """
-        )
-        for (kind, isWarned) in [(StoreKind.example, false), (StoreKind.memory, true)] {
-            let report = try await self.document("doctor", of: self.admin(of: node, kind))
-            let checks = report["checks"]?.elements ?? []
-            #expect(checks.contains { $0["check"] == "store" } == isWarned)
-        }
     }
 }

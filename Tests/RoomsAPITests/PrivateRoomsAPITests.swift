@@ -24,13 +24,7 @@ private struct TokenClient {
     }
 
     func request(_ method: String, _ path: String, _ body: String? = nil) throws -> HTTPReply {
-        var fields = ["Authorization": "Bearer \(self.token)"]
-        if let body {
-            fields["Content-Type"] = "application/json"
-            fields["Content-Length"] = "\(body.utf8.count)"
-        }
-        return try HTTPReply.request(
-            method, ServedNode.root + path, port: self.node.port, fields: fields, body: body ?? "")
+        try self.node.request(method, path, body, token: self.token)
     }
 
     func get(_ path: String) throws -> HTTPReply { try self.request("GET", path) }

@@ -51,15 +51,17 @@ final class ServedNode {
         try .post(Self.root + path, body, port: self.port, fields: self.fields(user, fields))
     }
 
-    func request(_ method: String, _ path: String, _ body: String = "", by user: String) throws
+    /// Sends a request of a user with a token.
+    func request(_ method: String, _ path: String, _ body: String? = nil, token: String) throws
         -> HTTPReply
     {
-        let needed =
-            body.isEmpty
-            ? [:] : ["Content-Type": "application/json", "Content-Length": "\(body.utf8.count)"]
+        var fields = ["Authorization": "Bearer \(token)"]
+        if let body {
+            fields["Content-Type"] = "application/json"
+            fields["Content-Length"] = "\(body.utf8.count)"
+        }
         return try .request(
-            method, Self.root + path, port: self.port, fields: self.fields(user, needed), body: body
-        )
+            method, Self.root + path, port: self.port, fields: fields, body: body ?? "")
     }
 
     /// Creates a conversation and returns its id.

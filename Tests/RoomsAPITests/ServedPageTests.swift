@@ -1,6 +1,7 @@
 import ChatModel
 import Gateway
 import GatewayTestSupport
+import Identity
 import TestKit
 import TestTraits
 import Testing
@@ -134,8 +135,9 @@ struct ServedPageTests {
         try bob.send(#"{"action":"pin","message_id":"1"}"#)
         _ = try bob.next("pinned")
         for number in 2...20 { try bob.post("\(number)") }
-        func change(_ method: String, _ message: Int, _ body: String = "") throws -> HTTPReply {
-            try node.request(method, "/\(id)/messages/\(message)", body, by: "bob")
+        let token = try TestNode.token("bob", grants: .none)
+        func change(_ method: String, _ message: Int, _ body: String? = nil) throws -> HTTPReply {
+            try node.request(method, "/\(id)/messages/\(message)", body, token: token)
         }
         #expect(try change("PATCH", 1, #"{"content":"ask Bob"}"#).status == 200)
         #expect(try change("PATCH", 2, #"{"content":"two"}"#).status == 404)

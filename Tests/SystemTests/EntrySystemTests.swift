@@ -46,17 +46,15 @@ struct EntrySystemTests {
 
     private func sendWhenOpen(times: Int, _ store: StoreDeployment = .redis) throws {
         let deployment = try AnonymousDeployment(store, [])
-        defer { withExtendedLifetime(deployment) {} }
-        let nodes = deployment.servers
         for number in 1...times {
             let room = "open-\(number)"
             let sender = try self.connect(
-                "/conversations/\(room)/", "a", conversations: [room], at: nodes[0])
+                "/conversations/\(room)/", "a", conversations: [room], at: deployment.servers[0])
             let paths = [
                 "/conversations/\(room)/", "/v1/ws?channel_id=\(room)", "/ws/", "/ws/chats/",
             ]
             let readers = try paths.enumerated().map {
-                try self.connect($1, "b\($0)", conversations: [room], at: nodes[1])
+                try self.connect($1, "b\($0)", conversations: [room], at: deployment.servers[1])
             }
             try sender.send(#"{"action":"send_message","content":"the first"}"#)
             for reader in readers { try reader.next("the first") }
@@ -73,12 +71,10 @@ struct EntrySystemTests {
 
     private func invite(times: Int, _ store: StoreDeployment = .redis) throws {
         let deployment = try AnonymousDeployment(store, [])
-        defer { withExtendedLifetime(deployment) {} }
-        let nodes = deployment.servers
         for _ in 1...times {
             let (ann, bob) = (Self.uuid(), Self.uuid())
-            let creator = try self.connect("/ws/", ann, at: nodes[0])
-            let provider = try self.connect("/ws/", bob, at: nodes[1])
+            let creator = try self.connect("/ws/", ann, at: deployment.servers[0])
+            let provider = try self.connect("/ws/", bob, at: deployment.servers[1])
             try creator.send(
                 #"""
                 {"event":"new_conversation","data":{"pet_id":"\#(Self.uuid())",\#
@@ -107,15 +103,13 @@ struct EntrySystemTests {
 
     private func joinElsewhere(times: Int, _ store: StoreDeployment = .redis) throws {
         let deployment = try AnonymousDeployment(store, [])
-        defer { withExtendedLifetime(deployment) {} }
-        let nodes = deployment.servers
         for number in 1...times {
-            let owner = try self.connect("/ws/chats/", "o\(number)", at: nodes[0])
+            let owner = try self.connect("/ws/chats/", "o\(number)", at: deployment.servers[0])
             try owner.send(#"{"type":"createEmptyChat"}"#)
             let created = try owner.next("emptyChatCreated").object("data")
             let chat = Int(try #require(created?.number("id")))
-            let first = try self.connect("/ws/chats/", "u\(number)", at: nodes[0])
-            let second = try self.connect("/ws/chats/", "u\(number)", at: nodes[1])
+            let first = try self.connect("/ws/chats/", "u\(number)", at: deployment.servers[0])
+            let second = try self.connect("/ws/chats/", "u\(number)", at: deployment.servers[1])
             try first.send(
                 #"{"type":"joinChat","data":{"chat":\#(chat)}}"#,
                 #"{"type":"newMessage","data":{"chat":\#(chat),"text":"at once"}}"#)
@@ -135,17 +129,15 @@ struct EntrySystemTests {
 
     private func connectAgents(times: Int, _ store: StoreDeployment = .redis) throws {
         let deployment = try AnonymousDeployment(store, [])
-        defer { withExtendedLifetime(deployment) {} }
-        let nodes = deployment.servers
         for number in 1...times {
             let names = ["a\(number)", "b\(number)"]
             let streams = try names.enumerated().map { node, name in
-                let stream = try ByteStream(port: nodes[node].port)
+                let stream = try ByteStream(port: deployment.servers[node].port)
                 let token = try ConfabServer.token(
                     for: name, conversations: ["agents-\(number)"])
                 try RawWebSocketClient.requestUpgrade(
                     "/v1/ws?channel_id=agents-\(number)&token=\(token)",
-                    port: nodes[node].port, on: stream)
+                    port: deployment.servers[node].port, on: stream)
                 return stream
             }
             let agents = try streams.map {

@@ -74,7 +74,7 @@ extension ClusterMembership {
 
 /// The states of a membership.
 extension ClusterMembership {
-    /// What this process wants to be in the view.
+    /// The place in the view that this process wants.
     enum Intent: Sendable, Equatable {
         /// A node that accepts clients. The last request to drain may have been refused, because no
         /// other node accepts clients.
@@ -106,7 +106,7 @@ extension ClusterMembership {
         }
     }
 
-    /// What this node knew when it sent a heartbeat.
+    /// This node's knowledge at the time of a heartbeat.
     struct HeartbeatFacts: Sendable {
         var incarnation: UInt64 = 0
         /// The highest number of a view that was mentioned.

@@ -8,8 +8,8 @@ internal import NodeLink
 internal import Synchronization
 internal import Telemetry
 
-/// What the groups of verbs share: this node, its link to the other nodes, its store, and the log
-/// of events.
+/// The parts that all groups of verbs use: this node, its link to the other nodes, its store, and
+/// the log of events.
 final class AdminContext: Sendable {
     /// The parts of the node that exist only some time after its start, or change.
     struct NodeParts {

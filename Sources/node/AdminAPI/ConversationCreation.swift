@@ -1,6 +1,5 @@
 public import Bytes
 public import ChatModel
-internal import EventLoop
 internal import Gateway
 
 /// The settings with which a node creates conversations for operators.
@@ -8,26 +7,23 @@ public struct ConversationCreation: Sendable {
     /// The access if the request names none.
     let joinPolicy: ConversationRecord.JoinPolicy
     private let publicURL: String?
-    private let isTLS: Bool
     /// Creates unpredictable ids.
     let makeID: @Sendable () -> ByteString
 
     /// - Parameters:
     ///   - publicURL: the base of links, without a trailing slash; nil for the client listener's
     ///     address.
-    ///   - isTLS: whether the client listener speaks TLS.
     public init(
-        joinPolicy: ConversationRecord.JoinPolicy, publicURL: String?, isTLS: Bool,
+        joinPolicy: ConversationRecord.JoinPolicy, publicURL: String?,
         makeID: @escaping @Sendable () -> ByteString
     ) {
         self.joinPolicy = joinPolicy
         self.publicURL = publicURL
-        self.isTLS = isTLS
         self.makeID = makeID
     }
 
     /// The base of links, without a trailing slash.
     func linkBase(of gateway: Gateway) -> String {
-        self.publicURL ?? "\(self.isTLS ? "https" : "http")://\(gateway.clientAddress.text)"
+        self.publicURL ?? gateway.clientURL
     }
 }

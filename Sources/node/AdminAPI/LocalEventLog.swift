@@ -4,7 +4,8 @@ internal import NodeLink
 internal import Synchronization
 
 /// The events of a node without a cluster: its starts and stops, operators' actions, and failures
-/// of its store. The newest ones, in memory and, if the store is a file, in another one next to it.
+/// of its store. The log keeps the newest ones in memory and, if the store is a file, also in a
+/// file next to it.
 public final class LocalEventLog: Sendable {
     private struct State {
         var events: [NodeLink.Event]

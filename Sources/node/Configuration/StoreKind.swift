@@ -49,8 +49,8 @@ public struct StoreKind: Sendable, Equatable {
     /// The beginnings of its URLs, for completion.
     var prefixes: [String] { self.forms.map { String($0.prefix { !$0.isUppercase }) } }
 
-    /// The form for the help. The one of several is cut before its placeholder, because the others
-    /// are missing there.
+    /// The form for the help. A kind with several forms shows the beginning of the first one, which
+    /// does not claim to be complete.
     var helpForm: String {
         (self.forms.count == 1 ? self.forms : self.prefixes).first ?? self.name
     }

@@ -12,6 +12,8 @@ public final class Gateway: Sendable {
     public let health: Health
     /// The client listener's address, with the actual port.
     public let clientAddress: SocketAddress
+    /// The URL of the client listener's address, without a path.
+    public let clientURL: String
     /// Nil if there is no admin listener.
     public let adminAddress: SocketAddress?
     let shared: GatewayShared
@@ -65,6 +67,7 @@ public final class Gateway: Sendable {
         self.shared = shared
         self.clientSockets = sockets.clients
         self.clientAddress = sockets.clients[0].address
+        self.clientURL = "\(live.tls == nil ? "http" : "https")://\(self.clientAddress.text)"
         self.adminAddress = sockets.admin.first?.address
         self.gatewayLoops = loops.enumerated().map {
             GatewayLoop(index: $0, loop: $1, shared: shared, live: live)

@@ -149,8 +149,7 @@ struct RunningNode {
             drain: options.drain, logger: logger,
             creation: ConversationCreation(
                 joinPolicy: options.defaultAccess.joinPolicy,
-                publicURL: options.publicURL?.description,
-                isTLS: options.tlsCertificateFile != nil, makeID: RoomID.random),
+                publicURL: options.publicURL?.description, makeID: RoomID.random),
             webhooks: webhooks)
         let metrics: @Sendable () -> MetricsSnapshot = {
             var snapshot = board.total()
@@ -249,8 +248,7 @@ struct RunningNode {
         }
         self.admin.recordLifecycle("starts")
         self.gateway.markStarted()
-        let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
-        let url = "\(scheme)://\(self.gateway.clientAddress.text)"
+        let url = self.gateway.clientURL
         self.logger.ready(url: url, node: self.name, store: self.options.store.kind.name)
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
