@@ -29,6 +29,53 @@ class StateTests(PageTest):
         ann.wait_for_selector(".row.sent, .row.delivered")
         self.gone(self.page("/conversation/board"), "There is no conversation here", "closed")
 
+    def closed(self, *members):
+        """A closed conversation of a backend with members, and the backend's token."""
+        shop = self.server.token("shop")
+        room = self.server.rest("POST", "/conversations/create", {
+            "title": "Order 1042", "access": "closed",
+            "members": [{"user_id": member} for member in members]}, shop)["room_id"]
+        return room, shop
+
+    def test_a_member_leaves_a_closed_conversation(self):
+        room, _ = self.closed("ann")
+        token = self.server.token("ann")
+        page = self.page(f"/conversation/{room}#token={token}", viewport={"width": 390, "height": 844})
+        online(page)
+        page.click("#people")
+        page.click("#leave")
+        page.wait_for_selector("#ask :text('Only its creator can add you again.')")
+        self.shoot(page, "leave", PHONE)
+        page.click("#ask button[value=yes]")
+        page.wait_for_url("**/conversations")
+        self.assertEqual(self.server.rest(
+            "GET", "/conversations?mine=true", token=token)["conversations"], [])
+        # As for a conversation that does not exist.
+        self.gone(self.page(f"/conversation/{room}#token={token}"),
+                  "You may not enter this conversation", "left")
+
+    def test_a_second_device_starts_where_the_first_one_stopped(self):
+        room, shop = self.closed("ann")
+
+        def write(*texts):
+            for text in texts:
+                self.server.rest(
+                    "POST", f"/conversations/{room}/messages", {"content": text}, shop)
+
+        write("one", "two")
+        link = f"/conversation/{room}#token={self.server.token('ann')}"
+        first = self.page(link)
+        self.wait(first, f"localStorage.getItem('confab.seen.{room}') === '2'")
+        self.wait(first, "document.querySelector('#m2')")
+        ann = self.server.token("ann")
+        read = f"/conversations/{room}/receipts"
+        while self.server.rest("GET", read, token=ann)["me"]["read"] != "2":
+            first.wait_for_timeout(50)
+        first.close()
+        write("three", "four")
+        second = self.page(link)
+        second.wait_for_selector(".unread + :has-text('three')")
+
     def test_a_token_leaves_the_address_and_names_the_user(self):
         token = self.server.token("alice", "--username", "Alice", "--conversations", "desk")
         page = self.page(f"/conversation/desk#token={token}")

@@ -7,12 +7,14 @@ import Testing
 @Suite("Operator commands for a cluster", .programs, .ownThread)
 struct ClusterCommandTests {
     private func connect(
-        _ user: String, to node: LocalCluster.ServiceProcess, of cluster: LocalCluster
+        _ user: String, in conversation: String = "lobby", to node: LocalCluster.ServiceProcess,
+        of cluster: LocalCluster
     ) throws -> ConversationClient {
         let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
         let token = try ConfabServer.token(for: user, secret: secret)
         let client = ConversationClient(
-            try RawWebSocketClient("/conversations/lobby/?token=\(token)", port: node.port))
+            try RawWebSocketClient(
+                "/conversations/\(conversation)/?token=\(token)", port: node.port))
         try client.synchronize()
         return client
     }
@@ -118,10 +120,19 @@ struct ClusterCommandTests {
             "\(broken.output)")
     }
 
+    private func owner(of conversation: String, at port: UInt16) throws -> JSONObject {
+        try confab("owner", conversation, "--output", "json", at: port).document
+    }
+
     @Test("show a killed node as a row, with a footer and status 3, without hanging")
     func killedNode() throws {
         let cluster = try LocalCluster(["3"])
         let port = try #require(cluster.nodes[0].adminPort)
+        let room = try #require(
+            try (1...100).lazy.map { "room-\($0)" }.first {
+                try self.connect("alice", in: $0, to: cluster.nodes[0], of: cluster).post("hi")
+                return try self.owner(of: $0, at: port)["owner"] == "n3"
+            })
 
         // The script must not restart the node before the commands have shown that it is gone.
         try cluster.script.freeze()
@@ -141,6 +152,8 @@ struct ClusterCommandTests {
                 #expect(line.contains("gone") || line.contains("suspect"), "\(line)")
                 return line.contains("gone")
             })
+        let owner = try self.owner(of: room, at: port)
+        #expect(owner["owner"] != "n3" && owner.number("epoch") != nil, "\(owner)")
         cluster.script.send(SIGCONT)
         try cluster.awaitRestart(of: cluster.nodes[2])
         try Deadline.wait(

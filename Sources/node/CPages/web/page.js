@@ -30,8 +30,11 @@ const names = new Map(), seenNames = new Map();
 const edits = new Map(), reacting = new Map();
 /** Who types, until when. */
 const typists = new Map();
-/** The last message that was visible. Those after `unreadAfter` were unread at the start. */
-let seen = Number(storage.get("seen." + id) ?? NaN), unreadAfter = Infinity;
+/**
+ * The last message that was visible. Those after `unreadAfter` were unread at the start; until it is
+ * a number, no message counts as read, because the position on other devices is not known.
+ */
+let seen = Number(storage.get("seen." + id) ?? NaN), unreadAfter = NaN;
 /** The room's last state, since when it is not online, and whether it ever was. */
 let connection = /** @type {any} */ ({state: "connecting"}), since = Date.now(), wasOnline = false;
 /** How far the clock of this device is behind the server's, in ms. */
@@ -326,7 +329,7 @@ const jump = async (target = 0) => {
 };
 
 const markRead = () => {
-	const last = document.hidden || !wasOnline ? 0 : list.lastVisible;
+	const last = !document.hidden && wasOnline && unreadAfter >= 0 ? list.lastVisible : 0;
 	if (!(last > (seen || 0))) return;
 	seen = last;
 	storage.set("seen." + id, seen);
