@@ -98,6 +98,8 @@ let net = layer(
         module("EngineIO", ["JSON", "Bytes"]),
         module("SocketIO", ["JSON", "Bytes"]),
         module("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
+        // Requests to other servers.
+        module("HTTPClient", ["HTTPWire", "TLS", "EventLoop", "Bytes"]),
         module("Identity", ["COpenSSL", "Bytes", "JSON"]),
     ])
 
@@ -162,8 +164,8 @@ let node = layer(
         module(
             "Webhooks",
             [
-                "Configuration", "TLS", "Identity", "HTTPWire", "EventLoop", "ChatModel",
-                "Telemetry", "JSON", "Bytes",
+                "Configuration", "HTTPClient", "TLS", "Identity", "HTTPWire", "EventLoop",
+                "ChatModel", "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "AdminAPI",
@@ -196,7 +198,10 @@ let tools = layer(
     [
         module(
             "ConfabClient",
-            ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+            [
+                "EngineIO", "SocketIO", "EventLoop", "HTTPClient", "HTTPWire", "TLS", "JSON",
+                "Bytes",
+            ]),
         // A terminal's modes and the widths of characters.
         module("TerminalKit"),
         module("ChatTerminal", ["TerminalKit", "ConfabClient", "EventLoop", "Telemetry", "Bytes"]),
@@ -453,7 +458,7 @@ let testTargets: [Target] = [
         "WebhooksTests",
         [
             "SeededRandom", "Webhooks", "Configuration", "EmbeddedStore", "StoreTestSupport",
-            "TestKit", "EventLoop", "ChatModel", "Telemetry", "JSON", "Bytes",
+            "TestKit", "HTTPWire", "EventLoop", "ChatModel", "Telemetry", "JSON", "Bytes",
         ]),
 
     tests("PagesTests", ["Pages", "Gateway", "EventLoop", "HTTPWire"]),

@@ -18,10 +18,17 @@ public struct OutgoingTransport {
     }
 
     /// The reason why the transport is unusable.
-    public enum TransportFailure: Equatable {
+    public enum TransportFailure: Equatable, CustomStringConvertible {
         /// `reason` is the kernel's message.
         case broken(reason: String)
         case tls(TLSError)
+
+        public var description: String {
+            switch self {
+            case .broken(let reason): reason
+            case .tls(let error): error.description
+            }
+        }
     }
 
     public let socket: Socket

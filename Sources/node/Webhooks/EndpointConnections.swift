@@ -2,6 +2,7 @@ internal import Bytes
 internal import ChatModel
 internal import Configuration
 internal import EventLoop
+internal import HTTPClient
 internal import TLS
 
 /// The connections to one endpoint, and the requests that wait for its addresses.
@@ -19,10 +20,9 @@ struct EndpointConnections {
     }
 
     private let url: WebhookURL
-    private let number: Int
     private let tls: TLSContext?
     private let loop: EventLoop
-    private var connections: [Int: WebhookConnection] = [:]
+    private var connections: [Int: HTTPConnection<WebhookAnswer>] = [:]
     private var requests: [Int: EndpointRequest] = [:]
     private var lastConnection = 0
     /// Requests that wait for the addresses.
@@ -36,13 +36,16 @@ struct EndpointConnections {
     private var newTokens: [(SocketToken, Int)] = []
     private var closedTokens: [SocketToken] = []
 
+    /// From the first connect to the status.
+    private static let requestTimeout = Duration.seconds(15)
+    /// Shorter than common servers keep an idle connection.
+    private static let idleTimeout = Duration.seconds(4)
     /// How long addresses are used without another lookup.
     private static let addressLifetime = Duration.seconds(10)
     private static let idleLimit = 4
 
-    init(to url: WebhookURL, number: Int, tls: TLSContext?, on loop: EventLoop) {
+    init(to url: WebhookURL, tls: TLSContext?, on loop: EventLoop) {
         self.url = url
-        self.number = number
         self.tls = tls
         self.loop = loop
     }
@@ -52,7 +55,7 @@ struct EndpointConnections {
     {
         let request = EndpointRequest(
             conversation: conversation, bytes: bytes,
-            deadline: now.advanced(by: WebhookConnection.requestTimeout))
+            deadline: now.advanced(by: Self.requestTimeout))
         return self.start(request, mayReuse: true, now: now)
     }
 
@@ -71,8 +74,9 @@ struct EndpointConnections {
             return []
         }
         self.lastConnection += 1
-        self.connections[self.lastConnection] = WebhookConnection(
-            to: self.url, of: self.number, tls: self.tls, on: self.loop)
+        self.connections[self.lastConnection] = HTTPConnection(
+            to: self.url.host, tls: self.url.isSecure ? self.tls : nil, on: self.loop,
+            idleTimeout: Self.idleTimeout)
         return self.start(request, on: self.lastConnection, now: now)
     }
 
@@ -81,7 +85,8 @@ struct EndpointConnections {
     {
         self.requests[connection] = request
         let result = self.connections[connection]?.send(
-            request.bytes, to: self.addresses, now: now)
+            request.bytes, to: self.addresses, reading: WebhookAnswer(),
+            until: now.advanced(by: Self.requestTimeout))
         return self.finish(connection, result ?? nil, now: now)
     }
 
@@ -112,7 +117,7 @@ struct EndpointConnections {
         _ connection: Int, readable: Bool, writable: Bool, now: MonotonicTime
     ) -> [Response] {
         let result = self.connections[connection]?.socketReady(
-            readable: readable, writable: writable, now: now)
+            readable: readable, writable: writable)
         return self.finish(connection, result ?? nil, now: now)
     }
 
@@ -133,15 +138,22 @@ struct EndpointConnections {
     }
 
     private mutating func finish(
-        _ connection: Int, _ result: WebhookConnection.Result?, now: MonotonicTime
+        _ connection: Int, _ result: HTTPConnectionResult<WebhookOutcome>?, now: MonotonicTime
     ) -> [Response] {
         self.recordToken(of: connection)
         var responses: [Response] = []
         if let result, let request = self.requests.removeValue(forKey: connection) {
+            let outcome: WebhookOutcome?
             switch result {
-            case .outcome(let outcome):
+            case .answer(let answer): outcome = answer
+            case .unreachable(let reason), .broken(let reason): outcome = .failed(reason)
+            case .timeout: outcome = .failed("no answer within 15 seconds")
+            case .stale: outcome = nil
+            }
+            if let outcome {
                 responses.append(Response(conversation: request.conversation, outcome: outcome))
-            case .stale: responses += self.start(request, mayReuse: false, now: now)
+            } else {
+                responses += self.start(request, mayReuse: false, now: now)
             }
         }
         let idle = self.connections.count { $0.value.isIdle }

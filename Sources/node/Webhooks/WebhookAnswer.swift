@@ -2,18 +2,14 @@ internal import Bytes
 internal import HTTPWire
 
 /// Reads the answer of an endpoint to one request: any informational responses, then the head of
-/// the final one.
+/// the final one. Its body is ignored: a connection whose response is not complete in one read is
+/// closed, so that no receiver can hold one with a slow body.
 ///
 /// Unlike Confab's other parsers it accepts lines that end with a bare line feed, which some
 /// receivers send (RFC 9112 section 2.2). They cannot smuggle anything, because the connection
 /// carries no other request after such an answer.
-struct WebhookAnswer {
-    enum AnswerProgress: Equatable {
-        /// More bytes are needed.
-        case incomplete
-        /// - Parameter keepsAlive: whether the connection may carry another request.
-        case complete(WebhookOutcome, keepsAlive: Bool)
-    }
+struct WebhookAnswer: HTTPAnswerReader {
+    typealias AnswerProgress = HTTPAnswerProgress<WebhookOutcome>
 
     /// The bytes that are not parsed yet.
     private var unread: [UInt8] = []
@@ -41,6 +37,8 @@ struct WebhookAnswer {
     var endReason: String {
         self.strictError?.description ?? "the connection ended without an answer"
     }
+
+    mutating func end() -> WebhookOutcome { .failed(self.endReason) }
 
     private func failure(_ reason: String) -> AnswerProgress {
         .complete(.failed(reason), keepsAlive: false)

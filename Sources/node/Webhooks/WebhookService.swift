@@ -59,8 +59,8 @@ public final class WebhookService: EventLoopHandler, StoreClient {
             State(
                 delivery: WebhookDelivery(
                     endpointCount: settings.urls.count, limit: settings.limit),
-                endpoints: settings.urls.enumerated().map {
-                    EndpointConnections(to: $1, number: $0, tls: tls, on: loop)
+                endpoints: settings.urls.map {
+                    EndpointConnections(to: $0, tls: tls, on: loop)
                 }), on: loop)
         let types = settings.types
         self.outbox = OutboxWriter(

@@ -1,57 +1,73 @@
-internal import Configuration
-internal import EventLoop
-internal import TLS
+public import EventLoop
+public import HTTPWire
+public import TLS
 
-/// A connection to an endpoint, which carries one request at a time.
+/// What became of a request on an `HTTPConnection`.
+public enum HTTPConnectionResult<Answer> {
+    case answer(Answer)
+    /// No connection could be established.
+    case unreachable(reason: String)
+    /// The connection was lost.
+    case broken(reason: String)
+    case timeout
+    /// The server had closed the kept connection before it got the request.
+    case stale
+}
+
+/// A connection of a loop to a server, which carries one request at a time.
 ///
-/// The response's status is the outcome. Its body is ignored: a connection whose response is not
-/// complete in one read is closed, so that no receiver can hold one with a slow body.
-struct WebhookConnection {
-    /// What became of the request.
-    enum Result: Equatable {
-        case outcome(WebhookOutcome)
-        /// The server had closed the kept connection before it got the request.
-        case stale
-    }
+/// The caller passes on the events of its socket and the loop's ticks.
+public struct HTTPConnection<Reader: HTTPAnswerReader> {
+    /// What became of the request; nil while it is under way.
+    public typealias Result = HTTPConnectionResult<Reader.Answer>
 
     private enum Phase { case connecting(rest: [SocketAddress]), handshake, exchange, idle, ended }
 
-    let endpoint: Int
-    private let url: WebhookURL
+    private let host: String
     private let loop: EventLoop
+    private let handler: (any EventLoopHandler)?
     private let tls: TLSContext?
+    private let idleTimeout: Duration?
     private var phase = Phase.idle
-    private(set) var token: SocketToken?
+    /// The socket's token while there is one.
+    public private(set) var token: SocketToken?
     private var transport: OutgoingTransport?
     private var unsent: ArraySlice<UInt8> = []
-    private var answer = WebhookAnswer()
+    private var reader: Reader?
     private var isReused = false
     /// When the request fails, or when an idle connection is closed.
     private var deadline = MonotonicTime(nanoseconds: .max)
 
-    /// From the first connect to the status.
-    static let requestTimeout = Duration.seconds(15)
-    /// Shorter than common servers keep an idle connection.
-    private static let idleTimeout = Duration.seconds(4)
-
-    init(to url: WebhookURL, of endpoint: Int, tls: TLSContext?, on loop: EventLoop) {
-        self.url = url
-        self.endpoint = endpoint
+    /// - Parameters:
+    ///   - host: the name in the server's certificate.
+    ///   - tls: nil for a connection without TLS.
+    ///   - handler: receives the events of the socket; nil for the loop's main handler.
+    ///   - idleTimeout: how long the connection is kept for another request; nil if it is not.
+    public init(
+        to host: String, tls: TLSContext?, on loop: EventLoop,
+        for handler: (any EventLoopHandler)? = nil, idleTimeout: Duration? = nil
+    ) {
+        self.host = host
         self.tls = tls
         self.loop = loop
+        self.handler = handler
+        self.idleTimeout = idleTimeout
     }
 
-    var isIdle: Bool { if case .idle = self.phase { self.token != nil } else { false } }
-    var isEnded: Bool { if case .ended = self.phase { true } else { false } }
+    /// Whether it is open and carries no request.
+    public var isIdle: Bool { if case .idle = self.phase { self.token != nil } else { false } }
+    /// Whether it is closed for ever.
+    public var isEnded: Bool { if case .ended = self.phase { true } else { false } }
 
     /// Sends a request over the kept connection, or over a new one to the first address that
-    /// accepts. The caller has checked the addresses.
-    mutating func send(
-        _ request: [UInt8], to addresses: [SocketAddress], now: MonotonicTime
+    /// accepts.
+    public mutating func send(
+        _ request: [UInt8], to addresses: [SocketAddress], reading reader: Reader,
+        until deadline: MonotonicTime
     ) -> Result? {
         self.unsent = request[...]
-        self.answer = WebhookAnswer()
-        self.deadline = now.advanced(by: Self.requestTimeout)
+        self.reader = reader
+        self.deadline = deadline
         self.isReused = self.token != nil
         if self.isReused {
             self.phase = .exchange
@@ -70,7 +86,8 @@ struct WebhookConnection {
                 let socket = try Socket.connect(to: address)
                 socket.setNoDelay()
                 do throws(SocketError) {
-                    self.token = try self.loop.register(socket.descriptor, read: true, write: true)
+                    self.token = try self.loop.register(
+                        socket.descriptor, read: true, write: true, for: self.handler)
                 } catch {
                     socket.close()
                     throw error
@@ -82,10 +99,11 @@ struct WebhookConnection {
                 error = failure
             }
         }
-        return self.fail("\(error)")
+        return self.fail(error.description)
     }
 
-    mutating func socketReady(readable: Bool, writable: Bool, now: MonotonicTime) -> Result? {
+    /// Processes an event of the socket.
+    public mutating func socketReady(readable: Bool, writable: Bool) -> Result? {
         switch self.phase {
         case .connecting(let rest):
             if let error = self.transport?.socket.connectError {
@@ -102,25 +120,20 @@ struct WebhookConnection {
         }
     }
 
-    mutating func tick(now: MonotonicTime) -> Result? {
-        guard now >= self.deadline else { return nil }
-        switch self.phase {
-        case .ended: return nil
-        case .idle:
-            self.end()
-            return nil
-        case .connecting, .handshake, .exchange:
-            self.isReused = false
-            return self.fail("no answer within 15 seconds")
-        }
+    /// Ends what takes too long.
+    public mutating func tick(now: MonotonicTime) -> Result? {
+        guard now >= self.deadline, !self.isEnded else { return nil }
+        let isIdle = self.isIdle
+        self.end()
+        return isIdle ? nil : .timeout
     }
 
     private mutating func startTLS() -> Result? {
-        if self.url.isSecure, let tls, let socket = self.transport?.socket {
+        if let tls = self.tls, let socket = self.transport?.socket {
             do throws(TLSError) {
-                self.transport = try OutgoingTransport(socket, to: self.url.host, tls)
+                self.transport = try OutgoingTransport(socket, to: self.host, tls)
             } catch {
-                return self.fail("\(error)")
+                return self.fail(error.description)
             }
         }
         self.phase = .handshake
@@ -134,7 +147,7 @@ struct WebhookConnection {
                 return nil
             }
         } catch {
-            return self.fail("\(error)")
+            return self.fail(error.description)
         }
         self.phase = .exchange
         return self.exchange()
@@ -151,47 +164,45 @@ struct WebhookConnection {
             }
             self.unsent = self.unsent.dropFirst(count)
         }
+        var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {
-            var chunk = [UInt8](repeating: 0, count: 16_384)
             let result = chunk.withUnsafeMutableBytes { self.transport?.read(into: $0) }
             switch result {
             case .bytes(let count)?:
                 // Bounds this loop too: the answer fails at its limit of bytes.
-                let progress = self.answer.receive(chunk[..<count])
-                if let result = self.finish(after: progress) { return result }
+                let progress = self.reader?.receive(chunk[..<count])
+                if case .complete(let answer, let keepsAlive)? = progress {
+                    self.finish(keepsAlive: keepsAlive)
+                    return .answer(answer)
+                }
             case .wouldBlock?:
                 self.updateInterest()
                 return nil
-            case .endOfStream?, nil: return self.fail(self.answer.endReason)
-            case .failed(let failure)?: return self.fail(Self.text(of: failure))
+            case .endOfStream?, nil:
+                let answer = self.isStale ? nil : self.reader?.end()
+                self.end()
+                return answer.map { .answer($0) } ?? .stale
+            case .failed(let failure)?:
+                let isStale = self.isStale
+                self.end()
+                return isStale ? .stale : .broken(reason: failure.description)
             }
         }
     }
 
-    /// - Returns: nil if the answer is incomplete.
-    private mutating func finish(after progress: WebhookAnswer.AnswerProgress) -> Result? {
-        guard case .complete(let outcome, let keepsAlive) = progress else { return nil }
-        if keepsAlive, self.unsent.isEmpty {
-            self.phase = .idle
-            self.deadline = MonotonicTime.now.advanced(by: Self.idleTimeout)
-            self.updateInterest()
-        } else {
-            self.end()
-        }
-        return .outcome(outcome)
+    private mutating func finish(keepsAlive: Bool) {
+        guard keepsAlive, self.unsent.isEmpty, let idleTimeout else { return self.end() }
+        self.phase = .idle
+        self.deadline = MonotonicTime.now.advanced(by: idleTimeout)
+        self.updateInterest()
     }
+
+    /// Whether the server may have closed the kept connection before it got the request.
+    private var isStale: Bool { self.isReused && self.reader?.byteCount == 0 }
 
     private mutating func fail(_ reason: String) -> Result {
-        let isStale = self.isReused && self.answer.byteCount == 0
         self.end()
-        return isStale ? .stale : .outcome(.failed(reason))
-    }
-
-    private static func text(of failure: OutgoingTransport.TransportFailure) -> String {
-        switch failure {
-        case .broken(let reason): reason
-        case .tls(let error): "\(error)"
-        }
+        return .unreachable(reason: reason)
     }
 
     private mutating func updateInterest() {
@@ -201,7 +212,7 @@ struct WebhookConnection {
     }
 
     /// Closes the connection without a result.
-    mutating func end() {
+    public mutating func end() {
         self.phase = .ended
         self.closeSocket()
     }
