@@ -45,6 +45,7 @@ public final class Confab: Sendable {
     private let setup: Setup
     private let store: PendingMessageStore?
     private let connections: ConfabLoop
+    let rest: RESTClientLoop
     private let cores = Mutex<[String: ConversationCore]>([:])
     /// Distinguishes guests of the same name.
     private let guestID = "guest-" + Confab.randomID(byteCount: 8)
@@ -128,6 +129,8 @@ public final class Confab: Sendable {
             throw .connection(.socket(error, endpoint: "This machine"))
         }
         self.connections = ConfabLoop(on: self.loop, tls: tls, token: self.token)
+        self.rest = RESTClientLoop(
+            to: target.location, on: self.loop, tls: tls, token: self.token)
         self.loop.setHandler(self.connections)
     }
 

@@ -107,6 +107,8 @@ public enum ConfabError: Error, Sendable, Equatable, CustomStringConvertible {
     case refused(String)
     /// The conversation was ended and can only be read.
     case ended
+    /// The server did not answer, or cannot serve the request at present.
+    case unavailable(reason: String, retryAfter: Duration? = nil)
     /// The protocol does not have this request.
     case notSupported(String, ChatDialect)
     /// The outbox is full.
@@ -118,7 +120,7 @@ public enum ConfabError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Whether the same call may succeed later.
     public var retry: Bool {
         switch self {
-        case .outboxFull, .cancelled: true
+        case .unavailable, .outboxFull, .cancelled: true
         case .connection(let error): error.isTransient
         default: false
         }
@@ -132,7 +134,7 @@ public enum ConfabError: Error, Sendable, Equatable, CustomStringConvertible {
             "--conversation: \(option) differs from \(url) in the URL."
         case .noToken: "token: set a token, or a user's name to join as a guest."
         case .connection(let error): error.description
-        case .refused(let reason): reason
+        case .refused(let reason), .unavailable(let reason, _): reason
         case .ended: "conversation ended"
         case .notSupported(let request, let dialect):
             "The \(dialect.title) protocol does not support \(request)."
