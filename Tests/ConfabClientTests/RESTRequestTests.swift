@@ -1,10 +1,13 @@
 import EventLoop
 import JSON
+import TestTraits
 import Testing
+
+import struct TestKit.Deadline
 
 @testable import ConfabClient
 
-@Suite("A REST request of the Swift client")
+@Suite("A REST request of the Swift client", .ownThread)
 struct RESTRequestTests {
     private func text(_ request: RESTRequest, to url: String, token: String? = nil) throws
         -> [String]
@@ -46,11 +49,23 @@ struct RESTRequestTests {
         let listener = try ListeningSocket.open(host: "127.0.0.1", port: 0)
         defer { listener.socket.close() }
         let confab = try Confab("http://127.0.0.1:\(listener.address.port)", token: "e30.e30.c2ln")
-        let calls = (1...2).map { _ in Task { try await confab.list() } }
-        calls[0].cancel()
-        await #expect(throws: ConfabError.cancelled) { try await calls[0].value }
+        var sockets: [Socket] = []
+        defer { for socket in sockets { socket.close() } }
+        func callInFlight() throws -> Task<ConversationPage, any Error> {
+            let call = Task { try await confab.list() }
+            let socket = try Deadline.wait(for: "a connection") { () -> Socket? in
+                guard case .accepted(let socket, _) = listener.accept() else { return nil }
+                return socket
+            }
+            sockets.append(socket)
+            return call
+        }
+        let cancelled = try callInFlight()
+        cancelled.cancel()
+        await #expect(throws: ConfabError.cancelled) { try await cancelled.value }
+        let closed = try callInFlight()
         await confab.close()
-        await #expect(throws: ConfabError.closed) { try await calls[1].value }
+        await #expect(throws: ConfabError.closed) { try await closed.value }
         await #expect(throws: ConfabError.closed) { try await confab.list() }
     }
 }
