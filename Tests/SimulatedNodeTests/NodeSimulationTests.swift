@@ -62,10 +62,14 @@ struct NodeSimulationTests {
 
     @Test("keep their promises with faults of links, clocks, nodes and Redis")
     func faults() throws {
-        // As for the simulation of the chat, each commit plays other seeds.
-        let first = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_FIRST"] ?? "1"
-        let output = try self.trials("seeds", "3", first)
+        let output = try self.trials("seeds", "3", "1")
         #expect(output.contains("3 seeds"), "\(output)")
+    }
+
+    @Test("keep their promises with many more faults", .long)
+    func manyFaults() throws {
+        let output = try self.trials("seeds", "20", "4")
+        #expect(output.contains("20 seeds"), "\(output)")
     }
 
     @Test("send the same bytes at the same times for the same seed")
