@@ -44,14 +44,17 @@ public struct Deadline: Sendable {
     }
 
     /// Asks a hundred times per second until there is an answer.
+    ///
+    /// What it waits for may be a task, which gets a thread only after the tasks of all tests that
+    /// were started before. So it waits as long as for a program.
     public static func waitAsync<Answer>(
         for description: @autoclosure () -> String, until answer: () async throws -> Answer?
     ) async throws -> Answer {
-        let deadline = Deadline()
+        let deadline = Deadline(within: Self.programTimeout)
         while true {
             if let answer = try await answer() { return answer }
             if deadline.isExpired {
-                throw TestFailure("waited \(Self.defaultTimeout) for \(description())")
+                throw TestFailure("waited \(Self.programTimeout) for \(description())")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
