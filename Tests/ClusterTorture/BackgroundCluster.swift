@@ -9,8 +9,8 @@ final class BackgroundCluster {
     private let seed: UInt64
     private var isDisturbed = false
 
-    init(storeEndpoint: StoreEndpoint, binaries: [String], seed: UInt64) throws {
-        self.context = TortureContext(Journal())
+    init(journal: Journal, storeEndpoint: StoreEndpoint, binaries: [String], seed: UInt64) throws {
+        self.context = TortureContext(journal)
         self.processes = try ClusterProcesses(
             "neighbour", storeEndpoint: storeEndpoint, binaries: binaries, context: self.context)
         self.seed = seed

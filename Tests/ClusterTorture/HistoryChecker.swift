@@ -73,11 +73,13 @@ public struct HistoryChecker: Sendable {
     private var historyCounts: [String: [String: Int]] = [:]
     private var readers: [String: ReaderState] = [:]
     var features = FeatureRecords()
+    /// A replaced master may discard a deletion, until its owner writes it again.
+    let mayDiscardChanges: Bool
 
     public private(set) var violations: [String] = []
     public private(set) var violationCount = 0
 
-    public init() {}
+    public init(mayDiscardChanges: Bool = false) { self.mayDiscardChanges = mayDiscardChanges }
 
     /// The highest number that any client received.
     public func head(of conversation: String) -> Int { self.heads[conversation, default: 0] }

@@ -57,7 +57,7 @@ public final class Journal: Sendable {
     private struct State {
         /// The time of the first violation.
         var firstViolationAt: ContinuousClock.Instant?
-        var checker = HistoryChecker()
+        var checker: HistoryChecker
         var counts = TortureCounts()
         /// The times from the members' sends to their answers, since they were last taken.
         var answerTimes: [Duration] = []
@@ -68,9 +68,14 @@ public final class Journal: Sendable {
         var currentNodes: [String: String] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     /// The frames of each member, with their times.
     private let frames = Mutex<[String: String]>([:])
+
+    public init(of store: StoreMode) {
+        let checker = HistoryChecker(mayDiscardChanges: store.hasReplicas)
+        self.state = Mutex(State(checker: checker))
+    }
 
     public var counts: TortureCounts { self.state.withLock { $0.counts } }
     public var violations: [String] { self.state.withLock { $0.checker.violations } }

@@ -71,7 +71,7 @@ public final class Torture {
             case .sentinel: try SentinelStore(options)
             case .cluster: try RedisClusterStore(options)
             }
-        self.context = TortureContext(Journal())
+        self.context = TortureContext(Journal(of: settings.store))
         self.processes = try ClusterProcesses(
             "torture", storeEndpoint: self.store.endpoint, binaries: settings.binaries,
             options: settings.hasHostileClients
@@ -80,8 +80,8 @@ public final class Torture {
         self.backgroundCluster =
             settings.hasBackgroundCluster
             ? try BackgroundCluster(
-                storeEndpoint: self.store.endpoint, binaries: settings.binaries, seed: settings.seed
-            ) : nil
+                journal: Journal(of: settings.store), storeEndpoint: self.store.endpoint,
+                binaries: settings.binaries, seed: settings.seed) : nil
         self.conversations = (1...settings.conversations).map { "c\($0)" }
     }
 

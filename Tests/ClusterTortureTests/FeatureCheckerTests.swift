@@ -22,8 +22,8 @@ struct FeatureCheckerTests {
         var found: [Int] = [3, 2, 1]
     }
 
-    private func run() -> Run {
-        var run = Run()
+    private func run(_ checker: HistoryChecker = HistoryChecker()) -> Run {
+        var run = Run(checker: checker)
         for reader in ["ann", "bob"] { run.checker.recordResume(reader, in: "c", after: 0) }
         for number in 1...3 {
             let localID = "ann-\(number)"
@@ -235,6 +235,15 @@ struct FeatureCheckerTests {
             run.checker.violations == [
                 "c: bob searched for a word of message 3, and found 1",
                 "c: bob found message 3, which is deleted",
+            ])
+        // Where a replaced master may discard the deletion, only the end counts.
+        run = self.run(HistoryChecker(mayDiscardChanges: true))
+        self.delete(3, in: &run)
+        run.history[3]?.mentions = []
+        run.checker.recordSearch(for: 3, found: [3], by: "bob")
+        #expect(
+            self.violations(of: run) == [
+                "c: the search through n1 lacks [], and wrongly has [3]"
             ])
     }
 

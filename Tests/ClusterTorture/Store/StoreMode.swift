@@ -12,6 +12,9 @@ public enum StoreMode: String, Sendable, CaseIterable {
     /// Whether the store serves several nodes.
     public var isShared: Bool { self != .sqlite }
 
+    /// Whether a replica may replace a master, which discards what only the master had.
+    public var hasReplicas: Bool { self == .sentinel || self == .cluster }
+
     /// The faults that this store supports, without those of kits.
     public var faults: [FaultKind] {
         FaultKind.allCases.filter { $0.stores.contains(self) && !$0.needsKits }
