@@ -39,8 +39,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// A C library of Debian 12: a module map only. SwiftPM names the package if it is not installed.
-func systemLibrary(_ name: String, pkgConfig: String, package: String) -> Target {
-    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+func systemLibrary(
+    _ name: String, pkgConfig: String, package: String, in folder: String? = nil
+) -> Target {
+    .systemLibrary(
+        name: name, path: folder.map { "\($0)/\(name)" }, pkgConfig: pkgConfig,
+        providers: [.apt([package])])
 }
 
 /// A library for tests.
@@ -314,6 +318,26 @@ let testTargets: [Target] = [
             "SeededRandom", "AllocationCounter", "ChatSimulation", "EmbeddedStore",
             "ClusterWire", "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Bytes",
         ]),
+
+    // Machines, links and Redis under one clock and one seed, and real nodes on them.
+    systemLibrary("CLua", pkgConfig: "lua5.1", package: "liblua5.1-0-dev", in: "Tests"),
+    testSupport("SimulatedNetwork", ["SeededRandom", "EventLoop", "Bytes"]),
+    testSupport(
+        "SimulatedRedis", ["SimulatedNetwork", "CLua", "RedisClient", "EventLoop", "Bytes"]),
+    tests(
+        "SimulatedRedisTests",
+        ["SimulatedRedis", "SimulatedNodes", "SeededRandom", "TestKit"]),
+    testSupport(
+        "SimulatedNodes",
+        [
+            "SimulatedNetwork", "SimulatedRedis", "SeededRandom", "ConversationsDialect",
+            "Configuration", "Gateway", "NodeLink", "RedisStore", "RedisClient", "ClusterWire",
+            "ChatModel", "EventLoop", "HTTPWire", "Identity", "Telemetry", "JSON", "Bytes",
+        ]),
+    testProgram("NodeTrials", ["SimulatedNodes", "Telemetry"]),
+    tests(
+        "SimulatedNodeTests",
+        ["SimulatedNodes", "SimulatedNetwork", "NodeTrials", "EventLoop", "TestKit"]),
 
     // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
     testSupport("StoreTestSupport", ["SeededRandom", "TestKit", "ChatModel", "Bytes"]),

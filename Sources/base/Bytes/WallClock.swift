@@ -10,6 +10,7 @@ public enum WallClock {
 
     /// The same time in nanoseconds since 1970-01-01T00:00:00Z.
     public static var nanoseconds: Int64 {
+        if let clock = SimulatedClock.current { return clock.wallNanoseconds }
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

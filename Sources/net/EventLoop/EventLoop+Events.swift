@@ -20,7 +20,7 @@ extension EventLoop {
         }
     }
 
-    private func tickIfDue() {
+    func tickIfDue() {
         let now = self.state.pointee.turnStart
         guard now >= self.state.pointee.nextTick else { return }
         self.state.pointee.nextTick += self.state.pointee.tickNanoseconds
@@ -34,7 +34,7 @@ extension EventLoop {
     }
 
     @inline(__always)
-    private func dispatch(_ events: UInt32, _ token: SocketToken) {
+    func dispatch(_ events: UInt32, _ token: SocketToken) {
         // The tokens of the wake-up event and the ticker refer to no socket: these descriptors only
         // end the sleep. A socket that was closed earlier in this turn has no valid token either.
         guard self.state.pointee.sockets.contains(token, in: .watched) else { return }

@@ -123,6 +123,8 @@ extension EventLoop {
     func control(_ change: Int32, _ descriptor: Int32, _ events: UInt32, _ token: SocketToken)
         -> Int32
     {
+        // A simulated loop asks its machine in each turn which sockets are ready.
+        if Socket(descriptor: descriptor).isSimulated { return 0 }
         var event = epoll_event()
         event.events = events
         event.data.u64 = token.bits
@@ -136,7 +138,7 @@ extension EventLoop {
             if let receiver {
                 receiver(descriptor)
             } else if descriptor >= 0 {
-                Glibc.close(descriptor)
+                Socket(descriptor: descriptor).close()
             }
         }
     }

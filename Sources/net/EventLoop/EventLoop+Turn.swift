@@ -42,7 +42,7 @@ extension EventLoop {
     /// sleeps.
     ///
     /// - Returns: whether the loop may sleep, or nil if it has stopped.
-    private func endTurn() -> Bool? {
+    func endTurn() -> Bool? {
         // Jobs can create more jobs and messages. At most eight rounds run before the sockets get
         // their turn.
         for _ in 0..<8 {
@@ -121,6 +121,11 @@ extension EventLoop {
         self.becomeCurrent()
         self.beginTurn()
         while let maySleep = self.endTurn() { self.wait(sleeping: maySleep) }
+        self.finish()
+    }
+
+    /// The end of the loop, after its last turn.
+    func finish() {
         self.state.pointee.releaseHandlers()
         self.runRemainingJobs()
     }

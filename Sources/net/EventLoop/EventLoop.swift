@@ -17,14 +17,22 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     let inbox = Mutex(LoopInbox())
     let wakeupEvent: WakeupEvent
     private let thread = Mutex<LoopThread?>(nil)
+    /// The machine that runs the loop's turns instead of a thread; nil outside a simulation.
+    let machine: SimulatedMachine?
 
     /// Starts a loop that ticks every `tickPeriod`, at least one millisecond. The caller must stop
     /// and join the loop.
+    ///
+    /// On a `SimulatedMachine` it has no thread: the machine runs its turns.
     public static func start(name: String, tickPeriod: Duration = .milliseconds(100))
         throws(SocketError) -> EventLoop
     {
         ProcessSetup.ignoreBrokenPipes()
         let loop = try EventLoop(name: name, tickPeriod: tickPeriod)
+        if let machine = loop.machine {
+            machine.add(loop)
+            return loop
+        }
         // The thread keeps a reference to the loop until it ends.
         let thread = try LoopThread(name: name) { loop.run() }
         loop.thread.withLock { $0 = thread }
@@ -46,6 +54,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     /// for which others wait.
     public func join() {
         precondition(!self.isCurrent, "The loop \(self.name) cannot wait for its own end.")
+        if let machine { return machine.end(self) }
         self.thread.withLock { $0 }?.join()
     }
 
@@ -96,6 +105,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
         let wakeupEvent = try WakeupEvent()
         let state = try LoopThreadState(tickNanoseconds: tickPeriod.wholeNanoseconds)
         self.name = name
+        self.machine = SimulatedMachine.current
         self.wakeupEvent = wakeupEvent
         self.state = .allocate(capacity: 1)
         self.state.initialize(to: state)

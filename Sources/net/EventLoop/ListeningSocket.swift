@@ -24,6 +24,7 @@ public struct ListeningSocket: Sendable, Hashable {
     /// Accepts the next connection. The new socket is non-blocking, has TCP_NODELAY and a bound on
     /// unsent bytes, and is closed in child processes.
     public func accept() -> AcceptResult {
+        if self.socket.isSimulated { return self.socket.port.accept(self.descriptor) }
         while true {
             var descriptor: Int32 = -1
             let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
@@ -115,8 +116,11 @@ extension ListeningSocket {
         do throws(SocketError) {
             let probe = try self.bind(address, sharesPort: false)
             defer { probe.close() }
-            for member in group where Glibc.listen(member.descriptor, backlog) != 0 {
-                throw SocketError(call: "listen", errno: errno, address: address)
+            for member in group {
+                let code = member.socket.beginListening(backlog: backlog)
+                guard code == 0 else {
+                    throw SocketError(call: "listen", errno: code, address: address)
+                }
             }
         } catch {
             for member in group { member.socket.close() }
@@ -151,11 +155,26 @@ extension ListeningSocket {
         // Accepted sockets inherit both options, which saves two system calls per connection.
         socket.setNoDelay()
         socket.setUnsentLowWater()
-        guard address.withSystemAddress({ Glibc.bind(socket.descriptor, $0, $1) }) == 0 else {
-            let code = errno
+        let code = socket.bind(to: address)
+        guard code == 0 else {
             socket.close()
             throw SocketError(call: "bind", errno: code, address: address)
         }
         return socket
+    }
+}
+
+extension Socket {
+    /// Returns 0 or the `errno`.
+    fileprivate func bind(to address: SocketAddress) -> Int32 {
+        if self.isSimulated { return self.port.bind(self.descriptor, to: address) }
+        let result = address.withSystemAddress { Glibc.bind(self.descriptor, $0, $1) }
+        return result == 0 ? 0 : errno
+    }
+
+    /// Returns 0 or the `errno`.
+    fileprivate func beginListening(backlog: Int32) -> Int32 {
+        if self.isSimulated { return self.port.listen(self.descriptor) }
+        return Glibc.listen(self.descriptor, backlog) == 0 ? 0 : errno
     }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 
 /// A point in time on a clock that never goes back. It is valid only on this machine until its next
@@ -26,6 +27,10 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     public static var sinceBoot: MonotonicTime { MonotonicTime(clock: CLOCK_BOOTTIME) }
 
     private init(clock: clockid_t) {
+        if let simulated = SimulatedClock.current {
+            self.nanoseconds = simulated.monotonicNanoseconds
+            return
+        }
         var time = timespec()
         clock_gettime(clock, &time)
         self.nanoseconds = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)

@@ -26,6 +26,7 @@ public struct Socket: Sendable, Hashable {
     /// Reads the available bytes, up to the buffer's size, which must not be 0.
     @inline(__always)
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> SocketResult {
+        if self.isSimulated { return self.port.read(self.descriptor, into: buffer) }
         while true {
             let count = recv(self.descriptor, buffer.baseAddress, buffer.count, 0)
             if count > 0 { return .bytes(count) }
@@ -38,6 +39,7 @@ public struct Socket: Sendable, Hashable {
     /// no signal.
     @inline(__always)
     public func write(_ bytes: UnsafeRawBufferPointer) -> SocketResult {
+        if self.isSimulated { return self.port.write(bytes, to: self.descriptor) }
         while true {
             let count = send(self.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 { return .bytes(count) }
@@ -48,6 +50,7 @@ public struct Socket: Sendable, Hashable {
     /// Writes from several buffers (at most 1,024) in one call. Otherwise the same as `write`.
     @inline(__always)
     public func write(_ vectors: UnsafeMutableBufferPointer<iovec>) -> SocketResult {
+        if self.isSimulated { return self.simulatedWrite(vectors) }
         // Not writev: it has no flag to suppress SIGPIPE.
         var message = msghdr()
         message.msg_iov = vectors.baseAddress
@@ -66,22 +69,26 @@ public struct Socket: Sendable, Hashable {
     /// Ends the outgoing side of the stream, after everything that was written. Reading remains
     /// possible.
     public func shutdownWriting() {
+        if self.isSimulated { return self.port.shutdownWriting(self.descriptor) }
         _ = shutdown(self.descriptor, Int32(SHUT_WR))
     }
 
     /// Closes the descriptor. If a loop watches it, call `EventLoop.close(_:)` instead.
     public func close() {
+        if self.isSimulated { return self.port.close(self.descriptor) }
         _ = Glibc.close(self.descriptor)
     }
 
     /// The local address, or nil if the socket has none.
     public var localAddress: SocketAddress? {
-        SocketAddress { _ = getsockname(self.descriptor, $0, $1) }
+        if self.isSimulated { return self.port.localAddress(of: self.descriptor) }
+        return SocketAddress { _ = getsockname(self.descriptor, $0, $1) }
     }
 
     /// The peer's address, or nil if the socket has none.
     public var peerAddress: SocketAddress? {
-        SocketAddress { _ = getpeername(self.descriptor, $0, $1) }
+        if self.isSimulated { return self.port.peerAddress(of: self.descriptor) }
+        return SocketAddress { _ = getpeername(self.descriptor, $0, $1) }
     }
 }
 
@@ -103,6 +110,7 @@ extension Socket {
 
     @discardableResult
     func set(_ level: Int32, _ option: Int32, to value: Int32) -> Bool {
+        if self.isSimulated { return false }
         var value = value
         return setsockopt(
             self.descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
@@ -110,6 +118,9 @@ extension Socket {
 
     /// Opens a non-blocking TCP socket that child processes do not inherit.
     static func open(_ address: SocketAddress) throws(SocketError) -> Socket {
+        if let machine = SimulatedMachine.current {
+            return Socket(descriptor: machine.sockets.open())
+        }
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Glibc.socket(address.systemFamily, kind, 0)
         guard descriptor >= 0 else { throw SocketError(call: "socket", errno: errno) }
@@ -122,20 +133,30 @@ extension Socket {
     /// then returns the result.
     public static func connect(to address: SocketAddress) throws(SocketError) -> Socket {
         let socket = try Socket.open(address)
-        let result = address.withSystemAddress { Glibc.connect(socket.descriptor, $0, $1) }
-        guard result != 0, errno != EINPROGRESS, errno != EINTR else { return socket }
-        let code = errno
+        let code = socket.beginConnecting(to: address)
+        guard code != 0, code != EINPROGRESS, code != EINTR else { return socket }
         socket.close()
         throw SocketError(call: "connect", errno: code)
+    }
+
+    /// Returns 0 or the `errno`.
+    private func beginConnecting(to address: SocketAddress) -> Int32 {
+        if self.isSimulated { return self.port.connect(self.descriptor, to: address) }
+        let result = address.withSystemAddress { Glibc.connect(self.descriptor, $0, $1) }
+        return result == 0 ? 0 : errno
     }
 
     /// The error of the connection attempt, or nil if it succeeded. Reading it clears the error of
     /// the socket.
     public var connectError: SocketError? {
         var code: Int32 = 0
-        var length = socklen_t(MemoryLayout<Int32>.size)
-        guard getsockopt(self.descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else {
-            return SocketError(call: "getsockopt", errno: errno)
+        if self.isSimulated {
+            code = self.port.takeError(of: self.descriptor)
+        } else {
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            guard getsockopt(self.descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else {
+                return SocketError(call: "getsockopt", errno: errno)
+            }
         }
         return code == 0 ? nil : SocketError(call: "connect", errno: code)
     }

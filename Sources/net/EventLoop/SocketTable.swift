@@ -79,6 +79,9 @@ struct SocketTable {
         return (self.sockets.free(slot).descriptor, receiver)
     }
 
+    /// The token of a slot that is not free.
+    func token(of slot: UInt32) -> SocketToken { self.sockets.key(of: slot) }
+
     /// The slots that are watched or reserved.
     var occupiedSlots: [UInt32] {
         self.sockets.occupiedSlots.filter { self[$0].state != .retired }

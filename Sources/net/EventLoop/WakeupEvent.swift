@@ -40,6 +40,9 @@ struct WakeupEvent: ~Copyable {
         self.state.exchange(State.awake, ordering: .acquiringAndReleasing) == State.pending
     }
 
+    /// Whether `wake()` was called since the last call of `consumeWakeup()`.
+    var isPending: Bool { self.state.load(ordering: .acquiring) == State.pending }
+
     /// Announces that the loop goes to sleep: from now on, `wake()` makes a system call. Returns
     /// false if a wake-up is already pending; the loop must then not sleep.
     func prepareToSleep() -> Bool {

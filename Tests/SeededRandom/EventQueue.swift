@@ -1,6 +1,6 @@
-/// The pending actions of a simulation, by its own clock. Actions of the same millisecond keep the
-/// order of insertion, after those that were postponed to it.
-struct EventQueue<Action> {
+/// The pending actions of a simulation, by its own clock. Actions of the same time keep the order
+/// of insertion, after those that were postponed to it.
+public struct EventQueue<Action> {
     private struct Entry {
         let time: Int64
         /// The time before it was postponed.
@@ -16,11 +16,14 @@ struct EventQueue<Action> {
     private var heap: [Entry] = []
     private var insertionCount = 0
 
-    mutating func add(_ action: Action, at time: Int64) {
+    public init() {}
+
+    public mutating func add(_ action: Action, at time: Int64) {
         self.postpone(action, from: time, to: time)
     }
 
-    mutating func postpone(_ action: Action, from due: Int64, to time: Int64) {
+    /// Moves an action from the time at which it was due to a later one.
+    public mutating func postpone(_ action: Action, from due: Int64, to time: Int64) {
         self.insertionCount += 1
         self.heap.append(Entry(time: time, due: due, order: self.insertionCount, action: action))
         var child = self.heap.count - 1
@@ -30,7 +33,11 @@ struct EventQueue<Action> {
         }
     }
 
-    mutating func next() -> (time: Int64, action: Action)? {
+    /// When the next action is due; nil if there is none.
+    public var nextTime: Int64? { self.heap.first?.time }
+
+    /// Removes and returns the next action.
+    public mutating func next() -> (time: Int64, action: Action)? {
         guard let first = self.heap.first else { return nil }
         let last = self.heap.removeLast()
         if !self.heap.isEmpty {
