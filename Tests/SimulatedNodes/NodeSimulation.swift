@@ -111,6 +111,7 @@ public final class NodeSimulation {
             connections: self.users.reduce(0) { $0 + $1.connectionCount },
             digest: self.network.digest, violation: violation, history: self.history)
         self.network.shutDown()
+        for user in self.users { user.note = { _ in } }
         return outcome
     }
 
@@ -142,6 +143,7 @@ public final class NodeSimulation {
             name, in: conversation, nodes: self.nodeHosts.map(\.address), sends: sends,
             seed: self.network.random.next())
         let host = self.network.addHost(name)
+        user.note = { self.note($0) }
         self.users.append(user)
         self.userHosts.append(host)
         host.start { user }

@@ -69,6 +69,8 @@ final class SimulatedUser: SimulatedProcess {
         self.state = .waiting(until: 0)
     }
 
+    /// Learns about connections and their ends.
+    var note: (String) -> Void = { _ in }
     /// The last refusal of a send.
     private var lastFailure: String?
 
@@ -111,7 +113,7 @@ final class SimulatedUser: SimulatedProcess {
             let path = try? ServingNode.path(
                 self.name, in: self.conversation, after: self.messages.last?.id ?? 0),
             let socket = try? Socket.connect(to: address)
-        else { return self.retry(at: now) }
+        else { return self.retry("no connection", at: now) }
         let handshake = WebSocketClientHandshake(using: &self.random)
         self.input = []
         self.output = ByteBuffer()
@@ -121,7 +123,8 @@ final class SimulatedUser: SimulatedProcess {
         self.state = .connecting(socket, handshake)
     }
 
-    private func retry(at now: Int64) {
+    private func retry(_ reason: String, at now: Int64) {
+        self.note("\(self.name): \(reason)")
         switch self.state {
         case .connecting(let socket, _), .open(let socket): socket.close()
         case .waiting: break
@@ -139,9 +142,9 @@ final class SimulatedUser: SimulatedProcess {
                     self.heardAt = now
                 case .wouldBlock: return
                 // Frames that arrived before the end are still read.
-                case .endOfStream, .failed:
+                case let end:
                     self.handleFrames(at: now)
-                    return self.retry(at: now)
+                    return self.retry("\(end)", at: now)
                 }
             }
         }
@@ -162,10 +165,11 @@ final class SimulatedUser: SimulatedProcess {
         do {
             guard try parser.parse(self.input.span.bytes, into: &head) else { return }
             _ = try handshake.verify(head, in: self.input.span.bytes)
-        } catch { return self.retry(at: now) }
+        } catch { return self.retry("\(error)", at: now) }
         self.input.removeFirst(head.byteCount)
         self.state = .open(socket)
         self.connectionCount += 1
+        self.note("\(self.name): open to \(socket.peerAddress?.text ?? "a node")")
         // What was not answered is sent again, in its order.
         for index in self.unanswered.indices { self.sendFrame(index, at: now) }
     }
@@ -173,7 +177,8 @@ final class SimulatedUser: SimulatedProcess {
     private func checkTimes(at now: Int64) {
         if case .waiting = self.state { return }
         let isUnanswered = self.unanswered.contains { $0.sentAt + Self.answerLimit < now }
-        if now - self.heardAt > Self.silenceLimit || isUnanswered { self.retry(at: now) }
+        if now - self.heardAt > Self.silenceLimit { self.retry("silence", at: now) }
+        if case .open = self.state, isUnanswered { self.retry("no answer", at: now) }
     }
 
     // MARK: Sending
@@ -232,7 +237,7 @@ final class SimulatedUser: SimulatedProcess {
         }
         self.input.removeFirst(offset)
         for text in texts { self.receive(text, at: now) }
-        if isClosed { self.retry(at: now) }
+        if isClosed { self.retry("closed", at: now) }
     }
 
     private func receive(_ text: String, at now: Int64) {
