@@ -23,8 +23,13 @@ let programSettings =
         .unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])
     ]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: programSettings)
+/// - Parameter scripts: the folder of Lua files that its code embeds, as `PackageResources`.
+func module(
+    _ name: String, _ dependencies: [Target.Dependency] = [], scripts: String? = nil
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies,
+        resources: scripts.map { [.embedInCode($0)] }, swiftSettings: programSettings)
 }
 
 /// The modules of one folder of Sources.
@@ -122,7 +127,8 @@ let stores = layer(
         systemLibrary("CHiredis", pkgConfig: "hiredis", package: "libhiredis-dev"),
         module("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
         module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Telemetry", "Bytes"]),
-        module("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
+        module(
+            "RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"], scripts: "Lua"),
     ])
 
 /// The client protocols: dialects only translate.
@@ -150,7 +156,8 @@ let node = layer(
             [
                 "RedisStore", "RedisClient", "ClusterWire", "ChatEngine", "Cluster", "ChatModel",
                 "EventLoop", "Telemetry", "JSON", "Bytes",
-            ]),
+            ],
+            scripts: "Lua"),
         module(
             "Gateway",
             [

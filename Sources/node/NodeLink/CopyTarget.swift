@@ -18,14 +18,6 @@ public final class CopyTarget {
     private static let lockSeconds = 10
     private static let lockMilliseconds: ByteString = "10000"
     private static let renewalInterval = Duration.seconds(2)
-    /// Deletes or extends the lock if this process has it. KEYS: the lock. ARGV: the process, and
-    /// its lifetime in milliseconds, or 0.
-    private static let changeLock: ByteString = """
-        #!lua
-        if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-        if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
-        return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-        """
 
     private let redis: BlockingRedisClient
     private let reader: ClusterReader
@@ -167,7 +159,8 @@ public final class CopyTarget {
 
     private func lockChange(lifetime: ByteString) -> RedisQuery {
         RedisQuery(
-            self.slot, "EVAL", Self.changeLock, "1", self.redisKeys.copyLock, self.process, lifetime
+            self.slot, "EVAL", LinkScripts.changeLock.source, "1", self.redisKeys.copyLock,
+            self.process, lifetime
         )
     }
 

@@ -42,35 +42,13 @@ struct RedisTrial: Sendable {
     let isRequired: Bool
     let arguments: [ByteString]
 
-    /// Writes to a key of its own, which expires after a second if the script fails halfway.
-    private static let storeScript = """
-        local key = KEYS[1]
-        redis.call('SET', key, '1', 'PX', 1000)
-        redis.call('DEL', key)
-        redis.call('HSET', key, 'a', '1')
-        redis.call('PEXPIRE', key, 1000)
-        redis.call('HGET', key, 'a')
-        redis.call('HINCRBY', key, 'a', 1)
-        redis.call('DEL', key)
-        redis.call('ZADD', key, 1, 'a')
-        redis.call('PEXPIRE', key, 1000)
-        redis.call('ZRANGEBYSCORE', key, '-inf', '+inf')
-        redis.call('DEL', key)
-        redis.call('XADD', key, '1-0', 'm', 'x')
-        redis.call('PEXPIRE', key, 1000)
-        redis.call('XRANGE', key, '-', '+')
-        redis.call('XTRIM', key, 'MAXLEN', '~', 10)
-        redis.call('DEL', key)
-        return 1
-        """
-
     /// - Parameter node: the incarnation of the node, so that two trials use different keys.
     static func all(cluster: String, node: String, isRedisCluster: Bool) -> [RedisTrial] {
         let key = ByteString("\(cluster):{c}:doctor:\(node)")
         return [
             RedisTrial(
                 command: "EVAL and the commands of the scripts", isRequired: true,
-                arguments: ["EVAL", ByteString(self.storeScript), "1", key]),
+                arguments: ["EVAL", LinkScripts.trial.source, "1", key]),
             RedisTrial(
                 command: isRedisCluster ? "SPUBLISH" : "PUBLISH", isRequired: true,
                 arguments: [

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import RedisClient
 
-/// The faults of one conversation, from the reply of `InspectionScripts.examine`. A value: it says
+/// The faults of one conversation, from the reply of `StoreScripts.examine`. A value: it says
 /// which index entries to look for, and what to write.
 struct RedisInspection {
     /// An index entry that the conversation needs.

@@ -13,9 +13,7 @@ public import RedisClient
 /// of the time of one Redis server.
 public final class RedisSearcher: RedisClientUser {
     /// The scripts that the searcher's client loads.
-    static let scripts = [search, messages]
-    private static let search = RedisScript(StoreScripts.search)
-    private static let messages = RedisScript(StoreScripts.messages)
+    static let scripts = [StoreScripts.search, StoreScripts.messages]
     /// Beyond this time, Redis was unavailable or suspended, and did no work.
     private static let longestWork = Duration.milliseconds(250)
     /// How often a command is sent again after Redis has lost the scripts.
@@ -107,11 +105,11 @@ public final class RedisSearcher: RedisClientUser {
             command in
             switch search.next {
             case .texts(let before, let count):
-                arguments.append(Self.search, of: search.key, in: shard, to: &command)
+                arguments.append(StoreScripts.search, of: search.key, in: shard, to: &command)
                 if let before { command.append(clamped: before) } else { command.append("") }
                 command.append(count)
             case .messages(let numbers):
-                arguments.append(Self.messages, of: search.key, in: shard, to: &command)
+                arguments.append(StoreScripts.messages, of: search.key, in: shard, to: &command)
                 for number in numbers { command.append(number) }
             }
         }

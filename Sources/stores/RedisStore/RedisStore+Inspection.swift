@@ -143,7 +143,7 @@ extension RedisStore {
         let reply = try await self.call(
             self.settings.slot(of: shard), about: key.description
         ) { command, arguments in
-            arguments.append(Self.examine, of: key, in: shard, to: &command)
+            arguments.append(StoreScripts.examine, of: key, in: shard, to: &command)
         }
         return RedisInspection(reply, of: key)
     }
@@ -178,7 +178,7 @@ extension RedisStore {
         let outcome = try await self.call(
             self.settings.slot(of: shard), about: key.description
         ) { command, arguments in
-            arguments.append(Self.repair, of: key, in: shard, to: &command)
+            arguments.append(StoreScripts.repair, of: key, in: shard, to: &command)
             command.append(text: owner.description)
             command.append(epoch)
             command.append(text: inspection.state)

@@ -29,7 +29,7 @@ extension RedisStore {
         guard let pager = state.pagers[pagerID.rawValue] else { return }
         try self.sendCommand(.entries(pagerID), self.settings.slot(of: pager.redisKey), &state) {
             command, _ in
-            command.append(Self.listEntries, keyCount: 1)
+            command.append(StoreScripts.listEntries, keyCount: 1)
             command.append(text: pager.redisKey)
             command.append(pager.isCatalog ? "down" : "up")
             if let cursor = pager.cursor {
@@ -52,7 +52,7 @@ extension RedisStore {
         try self.sendCommand(
             .summary(pagerID, position: position), self.settings.slot(of: shard), &state
         ) { command, arguments in
-            arguments.append(Self.listSummary, of: key, in: shard, to: &command)
+            arguments.append(StoreScripts.summary, of: key, in: shard, to: &command)
             if case .memberships(let user, _, _, _, let unreadLimit) = pager.request {
                 command.append(text: user.storageKey)
                 command.append(clamped: max(0, unreadLimit))
@@ -180,7 +180,7 @@ extension RedisStore {
     private func removeStale(_ entries: [PageCursor], from key: ByteString, _ state: inout State) {
         if entries.isEmpty { return }
         try? self.sendCommand(.removeStale, self.settings.slot(of: key), &state) { command, _ in
-            command.append(Self.removeStaleEntries, keyCount: 1)
+            command.append(StoreScripts.removeStale, keyCount: 1)
             command.append(text: key)
             for entry in entries {
                 command.append(text: entry.id)

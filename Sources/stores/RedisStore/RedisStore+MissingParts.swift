@@ -11,7 +11,7 @@ struct MissingParts {
 
     var isEmpty: Bool { self.threadEntries.isEmpty && self.pins.isEmpty }
 
-    /// Appends the last arguments of `InspectionScripts.repair`.
+    /// Appends the last arguments of `StoreScripts.repair`.
     func write(to command: inout RedisCommandWriter) {
         command.append(self.threadEntries.count)
         for entry in self.threadEntries { command.append(text: entry) }
@@ -72,7 +72,7 @@ extension RedisStore {
         let shard = Shard.of(key)
         let reply = try await self.call(self.settings.slot(of: shard), about: key.description) {
             command, arguments in
-            arguments.append(Self.window, of: key, in: shard, to: &command)
+            arguments.append(StoreScripts.window, of: key, in: shard, to: &command)
             if let before { command.append(clamped: before) } else { command.append("") }
             command.append(MessageSearch.pageSize)
         }

@@ -39,7 +39,7 @@ extension RedisStore {
         switch request {
         case .scan(let partitions): return .partitions(try await self.scan(partitions))
         case .take(let partition, let reader, let after, let recovers, let limit):
-            let reply = try await self.callOutbox(partition, Self.takeEvents) { command in
+            let reply = try await self.callOutbox(partition, StoreScripts.takeEvents) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(limit)
@@ -51,14 +51,14 @@ extension RedisStore {
                 Self.rows(reply[1], Self.entry),
                 OutboxProgress(rawValue: reply[0].number ?? 0) ?? .atEnd)
         case .begin(let position, let partition, let reader):
-            let reply = try await self.callOutbox(partition, Self.beginEvent) { command in
+            let reply = try await self.callOutbox(partition, StoreScripts.beginEvent) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(text: position.description)
             }
             return .event(Self.event(reply))
         case .complete(let positions, let partition, let reader):
-            _ = try await self.callOutbox(partition, Self.completeEvents) { command in
+            _ = try await self.callOutbox(partition, StoreScripts.completeEvents) { command in
                 command.append(text: reader.group)
                 command.append(reader.groups.count)
                 for group in reader.groups { command.append(text: group) }
@@ -67,7 +67,7 @@ extension RedisStore {
             return .done(dropped: 0)
         case .bury(let position, let partition, let reader, let attempts, let reason, let time):
             let limit = self.deadLettersPerShard
-            let reply = try await self.callBoth(partition, Self.buryEvent) { command in
+            let reply = try await self.callBoth(partition, StoreScripts.buryEvent) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(text: position.description)
@@ -103,7 +103,7 @@ extension RedisStore {
 
     private func count(_ partition: Int) async -> Result<OutboxPartition, StoreFailure> {
         do throws(StoreFailure) {
-            let reply = try await self.callBoth(partition, Self.countEvents) { _ in }
+            let reply = try await self.callBoth(partition, StoreScripts.countEvents) { _ in }
             return .success(
                 OutboxPartition(
                     number: partition, hasEvents: reply[0].number ?? 0 > 0,
@@ -122,7 +122,7 @@ extension RedisStore {
             let reply = try await self.call(
                 self.settings.slot(of: partition), about: "the dead letters"
             ) { command, arguments in
-                command.append(Self.listDeadLetters, keyCount: 1)
+                command.append(StoreScripts.deadLetters, keyCount: 1)
                 arguments.appendDeadLetters(of: partition, to: &command)
                 command.append(remaining)
             }
@@ -135,7 +135,7 @@ extension RedisStore {
         async throws(StoreFailure) -> OutboxAnswer
     {
         let limit = 2 * (self.settings.outbox?.limit ?? 512)
-        _ = try await self.callBoth(partition, Self.retryDeadLetters) { command in
+        _ = try await self.callBoth(partition, StoreScripts.retryDeadLetters) { command in
             if let time { command.append(time.milliseconds) } else { command.append("") }
             command.append(limit)
             for position in positions { command.append(text: position.description) }

@@ -10,39 +10,7 @@ public import RedisClient
 /// replicas, a write counts as stored when `?wait=N` replicas have it; by default when one has it.
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// The scripts that the store's client must load.
-    public static let scripts = [
-        claim, write, load, page, thread, window, amended, recent, unread, listEntries, listSummary,
-        removeStaleEntries, numbers, nextNumber, users, putBan, examine, repair,
-        writeWithOutbox, countEvents, takeEvents, beginEvent, completeEvents, buryEvent,
-        listDeadLetters,
-        retryDeadLetters,
-    ]
-    private static let claim = RedisScript(StoreScripts.claim)
-    private static let write = RedisScript(StoreScripts.write)
-    private static let writeWithOutbox = RedisScript(StoreScripts.writeWithOutbox)
-    static let countEvents = RedisScript(OutboxScripts.count)
-    static let takeEvents = RedisScript(OutboxScripts.take)
-    static let beginEvent = RedisScript(OutboxScripts.begin)
-    static let completeEvents = RedisScript(OutboxScripts.complete)
-    static let buryEvent = RedisScript(OutboxScripts.bury)
-    static let listDeadLetters = RedisScript(OutboxScripts.deadLetters)
-    static let retryDeadLetters = RedisScript(OutboxScripts.retry)
-    private static let load = RedisScript(StoreScripts.load)
-    private static let page = RedisScript(StoreScripts.page)
-    private static let thread = RedisScript(StoreScripts.thread)
-    private static let amended = RedisScript(StoreScripts.amended)
-    private static let recent = RedisScript(StoreScripts.recent)
-    private static let unread = RedisScript(StoreScripts.unread)
-    static let listEntries = RedisScript(ListScripts.entries)
-    static let listSummary = RedisScript(ListScripts.summary)
-    static let removeStaleEntries = RedisScript(ListScripts.removeStale)
-    static let window = RedisScript(StoreScripts.window)
-    static let examine = RedisScript(InspectionScripts.examine)
-    static let repair = RedisScript(InspectionScripts.repair)
-    private static let numbers = RedisScript(NumberScripts.numbers)
-    private static let nextNumber = RedisScript(NumberScripts.next)
-    private static let users = RedisScript(NumberScripts.users)
-    private static let putBan = RedisScript(BanScripts.put)
+    public static let scripts = StoreScripts.loaded
 
     public let loop: EventLoop
     let settings: RedisStoreSettings
@@ -166,34 +134,34 @@ extension RedisStore {
                     error.description, effect: .unknown)
             }
         case .load(let key):
-            try self.sendRead(key, Self.load, request, requester, &state) { _ in }
+            try self.sendRead(key, StoreScripts.load, request, requester, &state) { _ in }
         case .recent(let key, let limit):
-            try self.sendRead(key, Self.recent, request, requester, &state) {
+            try self.sendRead(key, StoreScripts.recent, request, requester, &state) {
                 $0.append(clamped: max(0, limit))
             }
         case .page(let key, let range, let limit):
-            try self.sendRead(key, Self.page, request, requester, &state) {
+            try self.sendRead(key, StoreScripts.page, request, requester, &state) {
                 $0.append(range, limit: limit)
                 $0.append(-1)
             }
         case .thread(let key, let root, let range, let limit):
-            try self.sendRead(key, Self.thread, request, requester, &state) {
+            try self.sendRead(key, StoreScripts.thread, request, requester, &state) {
                 $0.append(clamped: root)
                 $0.append(range, limit: limit)
             }
         case .changes(let key, let after, let since, let limit):
-            try self.sendRead(key, Self.page, request, requester, &state) {
+            try self.sendRead(key, StoreScripts.page, request, requester, &state) {
                 $0.append(.after(after), limit: PageLimit(messages: limit))
                 $0.append(clamped: since)
             }
         case .amended(let key, let through, let since, let limit):
-            try self.sendRead(key, Self.amended, request, requester, &state) {
+            try self.sendRead(key, StoreScripts.amended, request, requester, &state) {
                 $0.append(clamped: through)
                 $0.append(clamped: since)
                 $0.append(limit)
             }
         case .unread(let key, let after, let user):
-            try self.sendRead(key, Self.unread, request, requester, &state) {
+            try self.sendRead(key, StoreScripts.unread, request, requester, &state) {
                 $0.append(clamped: after)
                 $0.append(text: user.storageKey)
             }
@@ -206,7 +174,7 @@ extension RedisStore {
             let key = state.arguments.key(of: .numbers(tenant))
             try self.sendCommand(.read(requester, request), self.settings.slot(of: key), &state) {
                 command, _ in
-                command.append(Self.users, keyCount: 1)
+                command.append(StoreScripts.users, keyCount: 1)
                 command.append(text: key)
                 for number in numbers { command.append(number) }
             }
@@ -229,7 +197,7 @@ extension RedisStore {
         case .claim(let shard, let owner, let view):
             let slot = self.settings.slot(of: shard)
             try self.sendCommand(.claim(operationID, slot), slot, &state) { command, arguments in
-                command.append(Self.claim, keyCount: 1)
+                command.append(StoreScripts.claim, keyCount: 1)
                 arguments.appendLease(of: shard, for: owner, view: view, to: &command)
             }
             try self.requestConfirmation(operationID, slot, &state)
@@ -254,15 +222,16 @@ extension RedisStore {
                 }
             }
         case .numbers(let users, let tenant):
-            try self.sendNumberScript(operationID, tenant, Self.numbers, &state) { command in
+            try self.sendNumberScript(operationID, tenant, StoreScripts.numbers, &state) {
+                command in
                 command.append(StoreRequest.firstUserNumber)
                 for user in users { command.append(text: user.storageKey) }
             }
         case .nextNumber(let tenant):
-            try self.sendNumberScript(operationID, tenant, Self.nextNumber, &state) { _ in }
+            try self.sendNumberScript(operationID, tenant, StoreScripts.nextNumber, &state) { _ in }
         case .ban(let ban):
             try self.sendBanCommand(operationID, &state) { command, key in
-                command.append(Self.putBan, keyCount: 1)
+                command.append(StoreScripts.putBan, keyCount: 1)
                 command.append(text: key)
                 command.append(text: StoredBan.field(ban.subject))
                 command.append(text: StoredBan.value(ban))
@@ -331,7 +300,7 @@ extension RedisStore {
             batch.publications = []
         }
         let now = WallClock.now
-        let script = self.settings.outbox == nil ? Self.write : Self.writeWithOutbox
+        let script = self.settings.outbox == nil ? StoreScripts.write : StoreScripts.writeWithOutbox
         try self.sendCommand(.write(operationID, slot, positions: positions), slot, &state) {
             command, arguments in
             if let positions {

@@ -69,9 +69,9 @@ public struct RestoreCommands: Sendable {
     }
 
     /// Writes a part of a conversation. The reply is `done`, or the reason of a refusal: see
-    /// `RestoreScripts.conversation`.
+    /// `StoreScripts.restore`.
     public func write(_ part: RestoredPart, of key: ConversationKey) -> RedisQuery {
-        var arguments: [ByteString] = ["EVAL", ByteString(RestoreScripts.conversation)]
+        var arguments: [ByteString] = ["EVAL", StoreScripts.restore.source]
         arguments.append(Self.text(StoreKeys.ConversationPart.allCases.count))
         arguments += StoreKeys.ConversationPart.allCases.map { self.name($0, of: key) }
         arguments.append(part.isFirst ? "begin" : part.last.map(Self.entryID) ?? "")
@@ -161,7 +161,7 @@ public struct RestoreCommands: Sendable {
     public func write(_ ban: Ban) -> RedisQuery {
         let name = ByteString("\(self.keys.cluster):{c}:bans")
         return RedisQuery(
-            RedisSlot(key: name), "EVAL", ByteString(BanScripts.put), "1", name,
+            RedisSlot(key: name), "EVAL", StoreScripts.putBan.source, "1", name,
             StoredBan.field(ban.subject), StoredBan.value(ban), Self.text(Ban.countLimit),
             Self.text(ban.since.milliseconds))
     }
@@ -178,7 +178,7 @@ public struct RestoreCommands: Sendable {
     ) -> RedisQuery {
         let name = Self.text { self.keys.append(.numbers(tenant), to: &$0) }
         let assigned = highest.map { $0 - StoreRequest.firstUserNumber + 1 } ?? 0
-        var arguments: [ByteString] = ["EVAL", ByteString(RestoreScripts.numbers), "1", name]
+        var arguments: [ByteString] = ["EVAL", StoreScripts.restoreNumbers.source, "1", name]
         arguments += [Self.text(assigned), Self.text(counter)]
         for (user, number) in users { arguments += [user.storageKey, Self.text(number)] }
         return RedisQuery(RedisSlot(key: name), arguments)

@@ -154,7 +154,7 @@ final class ScriptArguments {
     }
 
     /// Appends the events of the writes, each with its write's place in this call, then the bound
-    /// of an outbox and the number of events (`OutboxScripts.append`).
+    /// of an outbox and the number of events (`StoreScripts.writeWithOutbox`).
     private func appendEvents(
         of writes: UnsafeBufferPointer<Write>, _ positions: some RandomAccessCollection<Int>,
         _ outbox: OutboxWriter, to command: inout RedisCommandWriter

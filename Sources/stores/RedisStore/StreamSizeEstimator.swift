@@ -6,23 +6,8 @@ public import RedisClient
 /// A value: it says what to query next and receives the replies. If there are many keys, it scans a
 /// sample and extrapolates. SCAN orders keys by hash, so any part of them is representative.
 public struct StreamSizeEstimator: Sendable {
-    /// Scans some keys of a server. ARGV: the SCAN cursor, the number of keys, and the prefix of
-    /// the shards' keys.
-    ///
-    /// Returns the next cursor, the total number of keys, how many keys were scanned, and the bytes
-    /// of the streams among them.
-    public static let script = RedisScript(
-        """
-        #!lua flags=no-writes,allow-cross-slot-keys
-        local page = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
-        local bytes = 0
-        for _, key in ipairs(page[2]) do
-          if string.sub(key, 1, #ARGV[3]) == ARGV[3] and string.find(key, '}:log:', 1, true) then
-            bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0)
-          end
-        end
-        return {page[1], redis.call('DBSIZE'), #page[2], bytes}
-        """)
+    /// Scans some keys of a server.
+    public static let script = RedisScript(lua: PackageResources.stream_sizes_lua)
 
     private static let keysPerScan = 200
     /// The maximum number of scans for all servers; each takes a fraction of a millisecond.

@@ -2,37 +2,6 @@ import Bytes
 import ChatModel
 import RedisClient
 
-/// The script for bans. One hash `p:{c}:bans` holds all of them, so that a node reads them with one
-/// command: `<tenant>:<user>` or `<tenant>:<user>:<conversation>`, percent-encoded, has a
-/// `StoredBan`.
-enum BanScripts {
-    /// Stores a ban. KEYS: the hash. ARGV: the field, the value, the most bans, and the time.
-    ///
-    /// Returns 1, or 0 if there is no place. A full hash first loses the bans that have ended;
-    /// their values begin with their ends.
-    static let put = """
-        #!lua
-        local key = KEYS[1]
-        local count = redis.pcall('HLEN', key)
-        if type(count) == 'table' then
-          return redis.error_reply('DAMAGED ' .. key .. ' is not a hash')
-        end
-        if count >= tonumber(ARGV[3]) and redis.call('HEXISTS', key, ARGV[1]) == 0 then
-          local entries, removed = redis.call('HGETALL', key), 0
-          for index = 1, #entries, 2 do
-            local ending = tonumber(string.match(entries[index + 1], '^(%d+) '))
-            if ending and ending > 0 and ending <= tonumber(ARGV[4]) then
-              redis.call('HDEL', key, entries[index])
-              removed = removed + 1
-            end
-          end
-          if count - removed >= tonumber(ARGV[3]) then return 0 end
-        end
-        redis.call('HSET', key, ARGV[1], ARGV[2])
-        return 1
-        """
-}
-
 /// The text of a ban in Redis: `until since byte-count operator reason`, without a blank between
 /// the last two. `until` is 0 for a ban without an end.
 enum StoredBan {
