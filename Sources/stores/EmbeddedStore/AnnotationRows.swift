@@ -6,11 +6,10 @@ struct ReplyRows {
     private let summaries: SQLiteStatement
     private let newest: SQLiteStatement
     private let oldest: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let trim: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let trim: SQLiteStatement
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.summaries = try connection.prepare(
             """
             SELECT thread, count(*), max(sequence) FROM replies
@@ -21,11 +20,6 @@ struct ReplyRows {
             "\(selection) AND sequence < ? ORDER BY sequence DESC LIMIT ?")
         self.oldest = try connection.prepare(
             "\(selection) AND sequence > ? ORDER BY sequence LIMIT ?")
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.trim = nil
-            return
-        }
         self.insertion = try connection.prepare("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)")
         // A reply has a higher number than its root.
         self.trim = try connection.prepare(
@@ -86,19 +80,17 @@ struct ReplyRows {
     func insert(_ sequence: SequenceNumber, in thread: SequenceNumber, of conversation: Int)
         throws(StorageFault)
     {
-        guard let insertion else { preconditionFailure("a reader's connection wrote a reply") }
-        insertion.bind(1, conversation)
-        insertion.bind(2, thread)
-        insertion.bind(3, sequence)
-        try insertion.run()
+        self.insertion.bind(1, conversation)
+        self.insertion.bind(2, thread)
+        self.insertion.bind(3, sequence)
+        try self.insertion.run()
     }
 
     /// Forgets the replies below a number.
     func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
-        guard let trim else { preconditionFailure("a reader's connection deleted replies") }
-        trim.bind(1, conversation)
-        trim.bind(2, sequence)
-        try trim.run()
+        self.trim.bind(1, conversation)
+        self.trim.bind(2, sequence)
+        try self.trim.run()
     }
 }
 
@@ -106,28 +98,21 @@ struct ReplyRows {
 /// mentions without reading messages.
 struct MentionRows {
     private let selection: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let deletion: SQLiteStatement?
-    private let trim: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let deletion: SQLiteStatement
+    private let trim: SQLiteStatement
     private let text = RowTextBuffer()
 
     /// The user of a row that concerns everyone except the author.
     private static let everyone: ByteString = ""
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.selection = try connection.prepare(
             """
             SELECT sequence FROM mentions
             WHERE conversation = ? AND user = ? AND sequence >= ? AND sequence < ? AND author <> ?
             ORDER BY sequence LIMIT ?
             """)
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.deletion = nil
-            self.trim = nil
-            return
-        }
         self.insertion = try connection.prepare(
             "INSERT OR IGNORE INTO mentions VALUES (?, ?, ?, ?)")
         self.deletion = try connection.prepare(
@@ -159,31 +144,28 @@ struct MentionRows {
     func insert(_ mentions: Mentions, of message: Message, in conversation: Int)
         throws(StorageFault)
     {
-        guard let insertion else { preconditionFailure("a reader's connection wrote a mention") }
         let author = message.body.author.id.storageKey
         let names = mentions.includesEveryone ? [Self.everyone] : mentions.users.map(\.storageKey)
         for name in names {
             self.text.begin(byteCount: name.byteCount + author.byteCount)
-            insertion.bind(1, conversation)
-            insertion.bind(2, text: self.text.copy(name.string))
-            insertion.bind(3, message.sequence)
-            insertion.bind(4, text: self.text.copy(author.string))
-            try insertion.run()
+            self.insertion.bind(1, conversation)
+            self.insertion.bind(2, text: self.text.copy(name.string))
+            self.insertion.bind(3, message.sequence)
+            self.insertion.bind(4, text: self.text.copy(author.string))
+            try self.insertion.run()
         }
     }
 
     func delete(_ sequence: SequenceNumber, of conversation: Int) throws(StorageFault) {
-        guard let deletion else { preconditionFailure("a reader's connection deleted a mention") }
-        deletion.bind(1, conversation)
-        deletion.bind(2, sequence)
-        try deletion.run()
+        self.deletion.bind(1, conversation)
+        self.deletion.bind(2, sequence)
+        try self.deletion.run()
     }
 
     func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
-        guard let trim else { preconditionFailure("a reader's connection deleted mentions") }
-        trim.bind(1, conversation)
-        trim.bind(2, sequence)
-        try trim.run()
+        self.trim.bind(1, conversation)
+        self.trim.bind(2, sequence)
+        try self.trim.run()
     }
 }
 
@@ -191,20 +173,14 @@ struct MentionRows {
 struct PinRows {
     private let all: SQLiteStatement
     private let one: SQLiteStatement
-    private let replacement: SQLiteStatement?
-    private let deletion: SQLiteStatement?
+    private let replacement: SQLiteStatement
+    private let deletion: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         let selection = "SELECT \(MessageFields.columns) FROM pins WHERE conversation = ?"
         self.all = try connection.prepare(selection)
         self.one = try connection.prepare("\(selection) AND sequence = ?")
-        guard access == .readWrite else {
-            self.replacement = nil
-            self.deletion = nil
-            return
-        }
         self.replacement = try connection.prepare(
             "REPLACE INTO pins VALUES (\(MessageFields.parameters))")
         self.deletion = try connection.prepare(
@@ -244,16 +220,14 @@ struct PinRows {
 
     /// Stores the copy of a pinned message, or removes that of another one.
     func update(_ message: Message, of conversation: Int) throws(StorageFault) {
-        guard let replacement, let deletion else {
-            preconditionFailure("a reader's connection wrote a pin")
-        }
         if message.isPinned {
-            MessageFields(message, of: conversation, in: self.text).bind(to: replacement, from: 1)
-            try replacement.run()
+            MessageFields(message, of: conversation, in: self.text).bind(
+                to: self.replacement, from: 1)
+            try self.replacement.run()
         } else {
-            deletion.bind(1, conversation)
-            deletion.bind(2, message.sequence)
-            try deletion.run()
+            self.deletion.bind(1, conversation)
+            self.deletion.bind(2, message.sequence)
+            try self.deletion.run()
         }
     }
 }

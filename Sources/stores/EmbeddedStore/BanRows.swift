@@ -5,30 +5,24 @@ import ChatModel
 struct BanRows {
     private let selection: SQLiteStatement
     private let count: SQLiteStatement
-    private let replacement: SQLiteStatement?
-    private let deletion: SQLiteStatement?
-    private let expiry: SQLiteStatement?
+    private let replacement: SQLiteStatement
+    private let deletion: SQLiteStatement
+    private let expiry: SQLiteStatement
     private let changes: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.selection = try connection.prepare(
             "SELECT tenant, user, conversation, until, reason, operator, since, checksum FROM bans")
         // Counts a replaced ban as a free place.
         self.count = try connection.prepare(
             "SELECT count(*) FROM bans WHERE (tenant, user, conversation) <> (?, ?, ?)")
         self.changes = try connection.prepare("SELECT changes()")
-        let isWriting = access == .readWrite
-        self.replacement =
-            isWriting
-            ? try connection.prepare("REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?)") : nil
-        self.deletion =
-            isWriting
-            ? try connection.prepare(
-                "DELETE FROM bans WHERE tenant = ? AND user = ? AND conversation = ?") : nil
-        self.expiry =
-            isWriting ? try connection.prepare("DELETE FROM bans WHERE until <= ?") : nil
+        self.replacement = try connection.prepare(
+            "REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        self.deletion = try connection.prepare(
+            "DELETE FROM bans WHERE tenant = ? AND user = ? AND conversation = ?")
+        self.expiry = try connection.prepare("DELETE FROM bans WHERE until <= ?")
     }
 
     /// All rows. A damaged one does not keep the others from being enforced.
@@ -63,31 +57,27 @@ struct BanRows {
     }
 
     func put(_ ban: Ban) throws(StorageFault) -> StoreAnswer {
-        guard let replacement, let expiry else {
-            preconditionFailure("a reader's connection wrote a ban")
-        }
         if try self.countOthers(than: ban.subject) >= Ban.countLimit {
-            expiry.bind(1, Int(ban.since.milliseconds))
-            try expiry.run()
+            self.expiry.bind(1, Int(ban.since.milliseconds))
+            try self.expiry.run()
             guard try self.countOthers(than: ban.subject) < Ban.countLimit else {
                 return .failed(StoreRequest.tooManyBans)
             }
         }
-        self.bind(ban.subject, to: replacement, otherBytes: Self.textBytes(ban))
-        replacement.bind(4, ban.until.map { Int($0.milliseconds) })
-        replacement.bind(5, text: self.text.copy(ban.reason))
-        replacement.bind(6, text: self.text.copy(ban.operatorName))
-        replacement.bind(7, Int(ban.since.milliseconds))
-        replacement.bind(8, Self.checksum(of: ban))
-        try replacement.run()
+        self.bind(ban.subject, to: self.replacement, otherBytes: Self.textBytes(ban))
+        self.replacement.bind(4, ban.until.map { Int($0.milliseconds) })
+        self.replacement.bind(5, text: self.text.copy(ban.reason))
+        self.replacement.bind(6, text: self.text.copy(ban.operatorName))
+        self.replacement.bind(7, Int(ban.since.milliseconds))
+        self.replacement.bind(8, Self.checksum(of: ban))
+        try self.replacement.run()
         return .done
     }
 
     /// - Returns: whether there was a ban.
     func remove(_ subject: Ban.Subject) throws(StorageFault) -> Bool {
-        guard let deletion else { preconditionFailure("a reader's connection removed a ban") }
-        self.bind(subject, to: deletion)
-        try deletion.run()
+        self.bind(subject, to: self.deletion)
+        try self.deletion.run()
         defer { self.changes.reset() }
         return try self.changes.next() && self.changes.int(0) > 0
     }

@@ -16,13 +16,12 @@ struct StoredConversation {
 /// The table `conversations`.
 struct ConversationRows {
     private let selection: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let replacement: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let replacement: SQLiteStatement
     private let connection: SQLiteConnection
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.connection = connection
         self.selection = try connection.prepare(
             """
@@ -30,11 +29,6 @@ struct ConversationRows {
                 updated_at, ended_at, revision, kept_from, checksum
             FROM conversations WHERE tenant = ? AND name = ?
             """)
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.replacement = nil
-            return
-        }
         self.insertion = try connection.prepare(
             "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
@@ -90,12 +84,9 @@ struct ConversationRows {
         (try self.connection.number("SELECT max(id) FROM conversations") ?? 0) + 1
     }
 
-    private func write(_ conversation: StoredConversation, with statement: SQLiteStatement?)
+    private func write(_ conversation: StoredConversation, with statement: SQLiteStatement)
         throws(StorageFault)
     {
-        guard let statement else {
-            preconditionFailure("a reader's connection wrote a conversation")
-        }
         let record = conversation.record
         let sum = self.checksum(of: conversation)
         self.text.begin(byteCount: Self.byteCount(of: conversation))

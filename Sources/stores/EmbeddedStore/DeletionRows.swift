@@ -5,21 +5,15 @@ import ChatModel
 /// messages without reading messages.
 struct DeletionRows {
     private let counting: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let trim: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let trim: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.counting = try connection.prepare(
             "SELECT count(*) FROM deletions "
                 + "WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ?"
         )
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.trim = nil
-            return
-        }
         self.insertion = try connection.prepare("INSERT OR IGNORE INTO deletions VALUES (?, ?, ?)")
         self.trim = try connection.prepare(
             "DELETE FROM deletions WHERE conversation = ? AND sequence < ?")
@@ -42,18 +36,16 @@ struct DeletionRows {
     func insert(_ sequence: SequenceNumber, of conversation: Int, by author: UserID)
         throws(StorageFault)
     {
-        guard let insertion else { preconditionFailure("a reader's connection wrote a deletion") }
         self.text.begin(byteCount: author.storageKey.byteCount)
-        insertion.bind(1, conversation)
-        insertion.bind(2, sequence)
-        insertion.bind(3, text: self.text.copy(author.storageKey.string))
-        try insertion.run()
+        self.insertion.bind(1, conversation)
+        self.insertion.bind(2, sequence)
+        self.insertion.bind(3, text: self.text.copy(author.storageKey.string))
+        try self.insertion.run()
     }
 
     func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
-        guard let trim else { preconditionFailure("a reader's connection deleted deletions") }
-        trim.bind(1, conversation)
-        trim.bind(2, sequence)
-        try trim.run()
+        self.trim.bind(1, conversation)
+        self.trim.bind(2, sequence)
+        try self.trim.run()
     }
 }

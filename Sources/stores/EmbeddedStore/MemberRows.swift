@@ -7,21 +7,15 @@ struct MemberRows {
         "user, name, agent, role, joined_at, read_cursor, delivered_cursor, checksum"
     private let all: SQLiteStatement
     private let one: SQLiteStatement
-    private let replacement: SQLiteStatement?
-    private let deletion: SQLiteStatement?
+    private let replacement: SQLiteStatement
+    private let deletion: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.all = try connection.prepare(
             "SELECT \(Self.columns) FROM members WHERE conversation = ? ORDER BY user")
         self.one = try connection.prepare(
             "SELECT \(Self.columns) FROM members WHERE conversation = ? AND user = ?")
-        guard access == .readWrite else {
-            self.replacement = nil
-            self.deletion = nil
-            return
-        }
         // Not REPLACE: it would delete and insert the row in every index each time a cursor moves.
         self.replacement = try connection.prepare(
             """
@@ -53,9 +47,7 @@ struct MemberRows {
 
     /// Inserts or replaces a member's row.
     func put(_ member: Member, of conversation: Int) throws(StorageFault) {
-        guard let statement = self.replacement else {
-            preconditionFailure("a reader's connection wrote a member")
-        }
+        let statement = self.replacement
         let sum = self.checksum(of: member, in: conversation)
         self.text.begin(byteCount: Self.byteCount(of: member))
         statement.bind(1, conversation)
@@ -71,9 +63,7 @@ struct MemberRows {
     }
 
     func delete(_ user: UserID, of conversation: Int) throws(StorageFault) {
-        guard let statement = self.deletion else {
-            preconditionFailure("a reader's connection deleted a member")
-        }
+        let statement = self.deletion
         self.text.begin(byteCount: user.storageKey.byteCount)
         statement.bind(1, conversation)
         statement.bind(2, text: self.text.copy(user.storageKey.string))

@@ -6,11 +6,10 @@ struct MessageIndexRows {
     private let newest: SQLiteStatement
     private let window: SQLiteStatement
     private let unread: SQLiteStatement
-    private let replacement: SQLiteStatement?
-    private let deletion: SQLiteStatement?
+    private let replacement: SQLiteStatement
+    private let deletion: SQLiteStatement
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.newest = try connection.prepare(
             "SELECT sequence, position, author FROM places WHERE conversation = ? "
                 + "ORDER BY sequence DESC LIMIT 1"
@@ -27,11 +26,6 @@ struct MessageIndexRows {
                 WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ? LIMIT ?
             )
             """)
-        guard access == .readWrite else {
-            self.replacement = nil
-            self.deletion = nil
-            return
-        }
         // REPLACE, because after a crash a partial flush is written again.
         self.replacement = try connection.prepare("REPLACE INTO places VALUES (?, ?, ?, ?)")
         self.deletion = try connection.prepare(
@@ -73,9 +67,7 @@ struct MessageIndexRows {
 
     @inline(__always)
     func put(_ entry: MessageIndexEntry) throws(StorageFault) {
-        guard let statement = self.replacement else {
-            preconditionFailure("a reader's connection wrote an index entry")
-        }
+        let statement = self.replacement
         statement.bind(1, entry.conversation)
         statement.bind(2, entry.sequence)
         statement.bind(3, entry.position)
@@ -84,9 +76,7 @@ struct MessageIndexRows {
     }
 
     func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
-        guard let statement = self.deletion else {
-            preconditionFailure("a reader's connection deleted index entries")
-        }
+        let statement = self.deletion
         statement.bind(1, conversation)
         statement.bind(2, sequence)
         try statement.run()
@@ -102,22 +92,15 @@ struct MessageIndexRows {
 /// The table `amendments`: the last amendment of each amended message.
 struct AmendmentRows {
     private let since: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let deletion: SQLiteStatement?
-    private let trim: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let deletion: SQLiteStatement
+    private let trim: SQLiteStatement
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.since = try connection.prepare(
             "SELECT sequence FROM amendments WHERE conversation = ? AND revision > ? "
                 + "ORDER BY revision"
         )
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.deletion = nil
-            self.trim = nil
-            return
-        }
         self.insertion = try connection.prepare("REPLACE INTO amendments VALUES (?, ?, ?)")
         self.deletion = try connection.prepare(
             "DELETE FROM amendments WHERE conversation = ? AND revision = ?")
@@ -146,22 +129,18 @@ struct AmendmentRows {
         _ revision: Revision, of sequence: SequenceNumber, in conversation: Int,
         insteadOf old: Revision
     ) throws(StorageFault) {
-        guard let insertion, let deletion else {
-            preconditionFailure("a reader's connection wrote an amendment")
-        }
-        deletion.bind(1, conversation)
-        deletion.bind(2, old)
-        try deletion.run()
-        insertion.bind(1, conversation)
-        insertion.bind(2, revision)
-        insertion.bind(3, sequence)
-        try insertion.run()
+        self.deletion.bind(1, conversation)
+        self.deletion.bind(2, old)
+        try self.deletion.run()
+        self.insertion.bind(1, conversation)
+        self.insertion.bind(2, revision)
+        self.insertion.bind(3, sequence)
+        try self.insertion.run()
     }
 
     func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
-        guard let trim else { preconditionFailure("a reader's connection deleted amendments") }
-        trim.bind(1, conversation)
-        trim.bind(2, sequence)
-        try trim.run()
+        self.trim.bind(1, conversation)
+        self.trim.bind(2, sequence)
+        try self.trim.run()
     }
 }

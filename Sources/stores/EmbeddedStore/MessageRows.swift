@@ -4,21 +4,14 @@ import ChatModel
 /// The table `messages`: the log of all messages.
 struct MessageRows {
     private let select: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let update: SQLiteStatement?
-    private let deletion: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let update: SQLiteStatement
+    private let deletion: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.select = try connection.prepare(
             "SELECT \(MessageFields.columns) FROM messages WHERE position = ?")
-        guard access == .readWrite else {
-            self.insertion = nil
-            self.update = nil
-            self.deletion = nil
-            return
-        }
         self.insertion = try connection.prepare(
             "INSERT INTO messages VALUES (?, \(MessageFields.parameters))")
         self.update = try connection.prepare(
@@ -96,17 +89,14 @@ struct MessageRows {
     }
 
     func delete(at position: Int) throws(StorageFault) {
-        guard let deletion = self.deletion else {
-            preconditionFailure("a reader's connection deleted a message")
-        }
+        let deletion = self.deletion
         deletion.bind(1, position)
         try deletion.run()
     }
 
     private func write(
-        _ message: Message, of conversation: Int, at position: Int, with statement: SQLiteStatement?
+        _ message: Message, of conversation: Int, at position: Int, with statement: SQLiteStatement
     ) throws(StorageFault) {
-        guard let statement else { preconditionFailure("a reader's connection wrote a message") }
         statement.bind(1, position)
         MessageFields(message, of: conversation, in: self.text).bind(to: statement, from: 2)
         try statement.run()

@@ -8,23 +8,19 @@ struct NumberRows {
     private let byNumber: SQLiteStatement
     private let highest: SQLiteStatement
     private let counter: SQLiteStatement
-    private let insertion: SQLiteStatement?
-    private let replacement: SQLiteStatement?
+    private let insertion: SQLiteStatement
+    private let replacement: SQLiteStatement
     private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
-    {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         let columns = "SELECT user, number, checksum FROM numbers WHERE tenant = ?"
         self.byUser = try connection.prepare("\(columns) AND user = ?")
         self.byNumber = try connection.prepare("\(columns) AND number = ?")
         self.highest = try connection.prepare("\(columns) ORDER BY number DESC LIMIT 1")
         self.counter = try connection.prepare(
             "SELECT value, checksum FROM counters WHERE tenant = ?")
-        let isWriting = access == .readWrite
-        self.insertion =
-            isWriting ? try connection.prepare("INSERT INTO numbers VALUES (?, ?, ?, ?)") : nil
-        self.replacement =
-            isWriting ? try connection.prepare("REPLACE INTO counters VALUES (?, ?, ?)") : nil
+        self.insertion = try connection.prepare("INSERT INTO numbers VALUES (?, ?, ?, ?)")
+        self.replacement = try connection.prepare("REPLACE INTO counters VALUES (?, ?, ?)")
     }
 
     /// The numbers of users; assigns one to each user without a number.
@@ -74,9 +70,6 @@ struct NumberRows {
 
     /// Increments the tenant's counter.
     func incrementCounter(in tenant: ByteString) throws(StorageFault) -> Int {
-        guard let replacement else {
-            preconditionFailure("a reader's connection incremented a counter")
-        }
         self.text.begin(byteCount: tenant.byteCount)
         self.counter.bind(1, text: self.text.copy(tenant.string))
         var value = 0
@@ -91,10 +84,10 @@ struct NumberRows {
         }
         let sum = Self.checksum(of: nil, value + 1, in: tenant)
         self.text.begin(byteCount: tenant.byteCount)
-        replacement.bind(1, text: self.text.copy(tenant.string))
-        replacement.bind(2, value + 1)
-        replacement.bind(3, sum)
-        try replacement.run()
+        self.replacement.bind(1, text: self.text.copy(tenant.string))
+        self.replacement.bind(2, value + 1)
+        self.replacement.bind(3, sum)
+        try self.replacement.run()
         return value + 1
     }
 
@@ -123,14 +116,13 @@ struct NumberRows {
     }
 
     private func insert(_ user: UserID, _ number: Int, in tenant: ByteString) throws(StorageFault) {
-        guard let insertion else { preconditionFailure("a reader's connection wrote a number") }
         let sum = Self.checksum(of: user, number, in: tenant)
         self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
-        insertion.bind(1, text: self.text.copy(tenant.string))
-        insertion.bind(2, text: self.text.copy(user.storageKey.string))
-        insertion.bind(3, number)
-        insertion.bind(4, sum)
-        try insertion.run()
+        self.insertion.bind(1, text: self.text.copy(tenant.string))
+        self.insertion.bind(2, text: self.text.copy(user.storageKey.string))
+        self.insertion.bind(3, number)
+        self.insertion.bind(4, sum)
+        try self.insertion.run()
     }
 
     /// - Parameter user: nil for the tenant's counter.
