@@ -45,7 +45,9 @@ struct GuestTests {
         _ = fixture.submit(
             .create(
                 NewConversation(
-                    .listed, pinPolicy: .creator,
+                    ConversationRecord(
+                        .listed, pinPolicy: .creator, creator: nil,
+                        createdAt: Timestamp(milliseconds: 0)),
                     creator: Principal(person: self.alice, isAdmin: false), members: [self.alice])))
         for person in [self.other, self.second, bob] { _ = fixture.join(person) }
         _ = fixture.post("mine", by: self.alice)

@@ -168,9 +168,11 @@ struct RandomValues {
         case 9:
             .create(
                 NewConversation(
-                    self.template(), title: self.text(), dialectData: ByteString(self.text()),
-                    pinPolicy: self.happens() ? .members : .creator, creator: self.actor(),
-                    members: self.list { $0.person() }))
+                    ConversationRecord(
+                        self.template(), title: self.text(), dialectData: ByteString(self.text()),
+                        pinPolicy: self.happens() ? .members : .creator, creator: nil,
+                        createdAt: self.timestamp()),
+                    creator: self.actor(), members: self.list { $0.person() }))
         default:
             .describe(
                 by: self.actor(), readAccess: self.happens() ? .anyone : .membersOnly,

@@ -220,8 +220,10 @@ enum Samples {
         .post(MessageBody.plain.with(.reply)), .post(MessageBody.rich.with(.full)),
         .create(
             NewConversation(
-                .pets, pinPolicy: .creator, creator: Principal(person: .agent, isAdmin: true),
-                members: [.agent])),
+                ConversationRecord(
+                    .pets, pinPolicy: .creator, creator: nil,
+                    createdAt: Timestamp(milliseconds: 0)),
+                creator: Principal(person: .agent, isAdmin: true), members: [.agent])),
         .update(
             {
                 var update = ConversationUpdate(origin: "rooms")

@@ -154,8 +154,8 @@ public struct SessionProbe {
         case .read(let sequences, let user): "read \(sequences) by \(user)"
         case .readThrough(let sequence, let user): "read through \(sequence) by \(user)"
         case .create(let conversation):
-            "create \(conversation.template.origin) \(conversation.title.debugDescription) "
-                + "\(conversation.dialectData) by \(conversation.creator.person.id) with "
+            "create \(conversation.record.origin) \(conversation.record.title.debugDescription) "
+                + "\(conversation.record.dialectData) by \(conversation.creator.person.id) with "
                 + conversation.members.map { "\($0.id)" }.joined(separator: ", ")
         case .typing(let isTyping, let person): "typing \(isTyping) by \(person.id)"
         case .join(let request): "join \(request.template.origin) by \(request.principal.person.id)"

@@ -41,7 +41,7 @@ struct ScriptTextTests {
             lines.dropFirst(2).prefix(2) == [
                 "for entry = 1, #ARGV, 2 do", "local name = ARGV[entry + 0]",
             ])
-        #expect(StoreScripts.write.source.string.contains("({n = 10, c = 8 + 7, a = 6,"))
+        #expect(StoreScripts.write.source.string.contains("({n = 10, a = 6, j = 11,"))
     }
 
     @Test("include a shared file once, and no comment")

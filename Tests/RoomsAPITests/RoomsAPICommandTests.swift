@@ -134,8 +134,9 @@ struct RoomsAPICommandTests {
         #expect(!created[0].creator.person.id.isClaimed, "it has a key")
         #expect(created[0].members == [created[0].creator.person])
         #expect(
-            created[0].title == "Tea" && created[0].dialectData == "d"
-                && created[0].template == .rooms
+            created[0].record.title == "Tea" && created[0].record.dialectData == "d"
+                && created[0].record.origin == "rooms" && created[0].record.joinPolicy == .open
+                && created[0].record.isListed
                 && !created[0].creator.isAdmin)
         #expect(created[1].creator.person.id.isAnonymous)
         #expect(created[1].creator.person.id.name.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)

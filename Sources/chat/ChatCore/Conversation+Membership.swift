@@ -179,9 +179,10 @@ extension Conversation {
     ) throws(ChatError) {
         guard !self.isInbox else { throw .accessDenied }
         if let record = self.record {
-            guard origin.isRetry, record.origin == new.template.origin,
+            guard origin.isRetry, record.origin == new.record.origin,
                 record.creator == new.creatorID,
-                record.title == new.title, record.dialectData == new.dialectData
+                record.title == new.record.title,
+                record.dialectData == new.record.dialectData
             else { throw .conversationExists }
             if let index = self.pendingChanges.lastIndex(where: { !$0.creationRequesters.isEmpty })
             {
@@ -200,11 +201,10 @@ extension Conversation {
         }
         guard !self.areWritesUnavailable else { throw self.unavailability }
         let creator = new.creatorID
-        self.writeCreation(
-            ConversationRecord(
-                new.template, title: new.title, dialectData: new.dialectData,
-                pinPolicy: new.pinPolicy, creator: creator, createdAt: now.wall),
-            into: &effects)
+        var record = new.record
+        record.creator = creator
+        (record.createdAt, record.updatedAt) = (now.wall, now.wall)
+        self.writeCreation(record, into: &effects)
         for person in new.members where self.members.memberNumber(of: person.id) == nil {
             var member = Member(
                 user: person.id, name: person.name, agent: person.agent,

@@ -27,7 +27,9 @@ extension ChatCommand {
                 + copies * Self.inboxRowBytes
         case .edit(_, let content, _): return Self.rowBytes + content.utf8.count
         case .create(let new):
-            let record = Self.rowBytes + new.title.utf8.count + new.dialectData.byteCount
+            let record =
+                Self.rowBytes + new.record.title.utf8.count
+                + new.record.dialectData.byteCount
             return new.members.reduce(record) { $0 + Self.storedBytes(of: $1) }
         case .addMember(let person, _): return Self.storedBytes(of: person)
         case .joinAndSubscribe(let request), .join(let request):

@@ -118,25 +118,27 @@ public struct ConversationUpdate: Sendable, Equatable {
 
 /// A conversation to create, with its first members.
 public struct NewConversation: Sendable {
-    public let template: ConversationTemplate
-    public let title: String
-    /// See `ConversationRecord.dialectData`.
-    public let dialectData: ByteString
-    public let pinPolicy: ConversationRecord.PinPolicy
+    /// The properties. The owner sets the creator and the times.
+    public var record: ConversationRecord
     public let creator: Principal
     /// Includes the creator if the creator is to be a member.
     public let members: [Person]
 
-    public init(
-        _ template: ConversationTemplate, title: String = "", dialectData: ByteString = "",
-        pinPolicy: ConversationRecord.PinPolicy = .members, creator: Principal, members: [Person]
-    ) {
-        self.template = template
-        self.title = title
-        self.dialectData = dialectData
-        self.pinPolicy = pinPolicy
+    public init(_ record: ConversationRecord, creator: Principal, members: [Person]) {
+        self.record = record
         self.creator = creator
         self.members = members
+    }
+
+    public init(
+        _ template: ConversationTemplate, title: String = "", dialectData: ByteString = "",
+        creator: Principal, members: [Person]
+    ) {
+        self.init(
+            ConversationRecord(
+                template, title: title, dialectData: dialectData, creator: nil,
+                createdAt: Timestamp(milliseconds: 0)),
+            creator: creator, members: members)
     }
 }
 

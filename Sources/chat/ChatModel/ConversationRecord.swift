@@ -60,6 +60,27 @@ public struct ConversationRecord: Sendable, Equatable {
     }
 }
 
+extension ConversationRecord: FieldRecord {
+    public static var blank: Self {
+        Self(.unknown, creator: nil, createdAt: Timestamp(milliseconds: 0))
+    }
+
+    public mutating func visitFields<Visitor: FieldVisitor>(_ visitor: inout Visitor)
+        throws(Visitor.Failure)
+    {
+        try visitor.visit("origin", &self.origin)
+        try visitor.visit("access", &self.joinPolicy)
+        try visitor.visit("listed", &self.isListed)
+        try visitor.visit("pinning", &self.pinPolicy)
+        try visitor.visit("title", &self.title)
+        try visitor.visit("details", &self.dialectData)
+        try visitor.visit("creator", &self.creator)
+        try visitor.visit("created", &self.createdAt)
+        try visitor.visit("updated", &self.updatedAt)
+        try visitor.visit("ended", &self.endedAt)
+    }
+}
+
 /// The properties of a conversation that the creator and admins may change. See
 /// `ConversationRecord`.
 public struct ConversationProperties: Sendable, Equatable {
@@ -76,6 +97,16 @@ public struct ConversationProperties: Sendable, Equatable {
         self.dialectData = dialectData
         self.joinPolicy = joinPolicy
         self.isListed = isListed
+    }
+
+    /// Visits the fields, with the names that they have in a `ConversationRecord`.
+    public mutating func visitFields<Visitor: FieldVisitor>(_ visitor: inout Visitor)
+        throws(Visitor.Failure)
+    {
+        try visitor.visit("access", &self.joinPolicy)
+        try visitor.visit("listed", &self.isListed)
+        try visitor.visit("title", &self.title)
+        try visitor.visit("details", &self.dialectData)
     }
 }
 
@@ -126,5 +157,49 @@ public struct Member: Sendable, Equatable {
         self.joinedAt = joinedAt
         self.readCursor = readCursor
         self.deliveredCursor = deliveredCursor
+    }
+}
+
+extension Member: FieldRecord {
+    public static var blank: Self {
+        Self(
+            user: UserID(storageKey: ""), name: "", role: .member,
+            joinedAt: Timestamp(milliseconds: 0))
+    }
+
+    public mutating func visitFields<Visitor: FieldVisitor>(_ visitor: inout Visitor)
+        throws(Visitor.Failure)
+    {
+        try visitor.visit("user", &self.user)
+        try visitor.visit("name", &self.name)
+        try visitor.visit("agent", &self.agent)
+        try visitor.visit("role", &self.storedRole)
+        try visitor.visit("joined_at", &self.joinedAt)
+        try visitor.visit("read_cursor", &self.readCursor)
+        try visitor.visit("delivered_cursor", &self.deliveredCursor)
+    }
+
+    /// The role, and whether another user gave the name, in one byte.
+    private struct StoredRole: RawRepresentable {
+        private static let givenName: UInt8 = 64
+        let role: Role
+        let isNameGiven: Bool
+
+        init(role: Role, isNameGiven: Bool) {
+            self.role = role
+            self.isNameGiven = isNameGiven
+        }
+
+        init?(rawValue: UInt8) {
+            guard let role = Role(rawValue: rawValue & ~Self.givenName) else { return nil }
+            self.init(role: role, isNameGiven: rawValue & Self.givenName != 0)
+        }
+
+        var rawValue: UInt8 { self.role.rawValue | (self.isNameGiven ? Self.givenName : 0) }
+    }
+
+    private var storedRole: StoredRole {
+        get { StoredRole(role: self.role, isNameGiven: self.isNameGiven) }
+        set { (self.role, self.isNameGiven) = (newValue.role, newValue.isNameGiven) }
     }
 }

@@ -14,25 +14,20 @@ extension RoomsAPI {
     func newConversation(_ body: RoomsBody, by caller: RoomsCaller) throws(HTTPError)
         -> NewConversation
     {
-        guard let title = try body.title() else { throw .badRequest("title: is missing") }
-        let description = try body.description()
-        let pinPolicy = try body.pinPolicy()
-        let joinPolicy = try body.access() ?? self.defaultAccess
+        var record = try body.newRecord()
+        record.joinPolicy = try body.access() ?? self.defaultAccess
         let listed = try body.listed()
-        guard joinPolicy == .open || listed != true else { throw HTTPError(.closedIsUnlisted) }
+        let isOpen = record.joinPolicy == .open
+        guard isOpen || listed != true else { throw HTTPError(.closedIsUnlisted) }
         let members = try body.members()
         var user = try body.userID()
         // An anonymous creator need not give a name.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
         let principal = try caller.principal(user, isEntering: true)
         // Guests find what guests create, as the seed shows.
-        let isListed = listed ?? (joinPolicy == .open && principal.person.id.isAnonymous)
+        record.isListed = listed ?? (isOpen && principal.person.id.isAnonymous)
         return NewConversation(
-            ConversationTemplate(
-                origin: ConversationTemplate.rooms.origin, joinPolicy: joinPolicy,
-                isListed: isListed),
-            title: title, dialectData: ByteString(description ?? ""), pinPolicy: pinPolicy,
-            creator: principal, members: [principal.person] + members)
+            record, creator: principal, members: [principal.person] + members)
     }
 
     func create(_ conversation: NewConversation, for caller: RoomsCaller, at base: String)

@@ -5,6 +5,7 @@ internal import Gateway
 internal import HTTPWire
 internal import Identity
 internal import JSON
+internal import RoomsDialect
 
 /// The body of a request: a JSON object, parsed strictly.
 struct RoomsBody {
@@ -115,8 +116,18 @@ struct RoomsBody {
         }
     }
 
+    /// The properties of a conversation to create. The caller adds the access to it.
+    func newRecord() throws(HTTPError) -> ConversationRecord {
+        guard let title = try self.title() else { throw .badRequest("title: is missing") }
+        var record = ConversationRecord(
+            .rooms, title: title, dialectData: ByteString(try self.description() ?? ""),
+            creator: nil, createdAt: Timestamp(milliseconds: 0))
+        record.pinPolicy = try self.pinPolicy()
+        return record
+    }
+
     /// The users that may pin messages of a conversation to create.
-    func pinPolicy() throws(HTTPError) -> ConversationRecord.PinPolicy {
+    private func pinPolicy() throws(HTTPError) -> ConversationRecord.PinPolicy {
         switch try self.text("pin_policy") {
         case nil, "members": .members
         case "creator": .creator

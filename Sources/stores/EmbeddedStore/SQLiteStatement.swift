@@ -1,3 +1,4 @@
+import Bytes
 internal import CSQLite
 
 /// A prepared statement. As in SQLite, parameters count from 1 and columns from 0.
@@ -35,6 +36,20 @@ final class SQLiteStatement {
         sqlite3_bind_text(
             self.handle, parameter, text.baseAddress?.assumingMemoryBound(to: CChar.self),
             Int32(text.count), nil)
+    }
+
+    /// Binds a copy of a text.
+    func bind(_ parameter: Int32, copying text: ByteString?) {
+        guard let text else { return _ = sqlite3_bind_null(self.handle, parameter) }
+        let copies = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        text.withBytes { bytes in
+            let bytes = UnsafeRawBufferPointer(bytes)
+            // SQLite binds NULL for a text without an address.
+            let start = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)
+            sqlite3_bind_text(
+                self.handle, parameter, start?.assumingMemoryBound(to: CChar.self),
+                Int32(bytes.count), copies)
+        }
     }
 
     /// As `bind(_:text:)`, for a blob.

@@ -35,56 +35,17 @@ enum ReplyDecoder {
         _ fields: RedisReply
     ) throws(DamagedValue) -> (record: ConversationRecord, head: SequenceNumber, revision: Revision)
     {
-        var (record, head, revision) = (
-            ConversationRecord(.unknown, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0
-        )
-        var hasOrigin = false
-        var pairs = fields.elements
-        while let name = pairs.next(), let value = pairs.next() {
-            if name.isText("title") {
-                record.title = value.string
-            } else if name.isText("details") {
-                record.dialectData = ByteString(value.string)
-            } else if name.isText("origin") {
-                (record.origin, hasOrigin) = (ByteString(value.string), true)
-            } else if name.isText("listed") {
-                record.isListed = true
-            } else if name.isText("creator") {
-                record.creator = UserID(storageKey: ByteString(value.string))
-            } else if name.isText("at") {
-                var rest = FieldReader(value.bytes)
-                guard rest.nextNumber() != nil, let stored = rest.nextNumber(),
-                    let newest = rest.nextNumber(), let time = Int64(rest.text)
-                else {
-                    throw DamagedValue("at is \(value.string)")
-                }
-                (revision, head, record.updatedAt.milliseconds) = (Int(stored), Int(newest), time)
-            } else if let number = value.integer {
-                if name.isText("access") {
-                    guard
-                        let access = ConversationRecord.JoinPolicy(
-                            rawValue: UInt8(clamping: number))
-                    else {
-                        throw DamagedValue("access is \(number)")
-                    }
-                    record.joinPolicy = access
-                } else if name.isText("pinning") {
-                    guard
-                        let policy = ConversationRecord.PinPolicy(
-                            rawValue: UInt8(clamping: number))
-                    else {
-                        throw DamagedValue("pinning is \(number)")
-                    }
-                    record.pinPolicy = policy
-                } else if name.isText("created") {
-                    record.createdAt.milliseconds = number
-                } else if name.isText("ended") {
-                    record.endedAt = Timestamp(milliseconds: number)
-                }
-            }
-        }
-        guard hasOrigin else { throw DamagedValue("origin is missing") }
-        return (record, head, revision)
+        var hash = HashFieldReader(fields)
+        guard hash.value("origin") != nil else { throw DamagedValue("origin is missing") }
+        var record = ConversationRecord.blank
+        try record.visitFields(&hash)
+        guard let state = hash.value("at") else { return (record, 0, 0) }
+        var rest = FieldReader(state.bytes)
+        guard rest.nextNumber() != nil, let revision = rest.nextNumber(),
+            let head = rest.nextNumber(), let time = Int64(rest.text)
+        else { throw DamagedValue("at is \(state.string)") }
+        record.updatedAt.milliseconds = time
+        return (record, Int(head), Int(revision))
     }
 
     /// A conversation in a catalog; nil if it does not exist.

@@ -137,19 +137,9 @@ public struct RestoreCommands: Sendable {
     private static func fields(of conversation: LoadedConversation, _ amendedAt: Revision) -> [(
         ByteString, ByteString
     )] {
-        let record = conversation.record
-        var fields: [(ByteString, ByteString)] = [
-            ("access", self.text(record.joinPolicy.rawValue)),
-            ("title", ByteString(record.title)),
-            ("created", self.text(record.createdAt.milliseconds)),
-            ("origin", record.origin),
-        ]
-        if let creator = record.creator { fields.append(("creator", creator.storageKey)) }
-        if let ended = record.endedAt { fields.append(("ended", self.text(ended.milliseconds))) }
-        if record.dialectData.byteCount > 0 { fields.append(("details", record.dialectData)) }
-        if record.isListed { fields.append(("listed", "1")) }
-        let pinning = record.pinPolicy.storedText
-        if !pinning.isEmpty { fields.append(("pinning", ByteString(pinning))) }
+        var fields = HashFieldWriter(conversation.record).fields.compactMap {
+            $0.value.byteCount == 0 ? nil : (ByteString($0.name.description), $0.value)
+        }
         if amendedAt > 0 { fields.append(("arev", self.text(amendedAt))) }
         fields.append(("at", ByteString(self.state(conversation))))
         return fields

@@ -258,10 +258,8 @@ final class ScriptArguments {
             command.append(read)
             command.append(delivered)
         case .create(let record):
-            command.append("c")
-            command.append(write.revision)
-            self.append(record, to: &command)
-            self.append(IndexEntry(write, at: self.now), to: &command)
+            self.append(
+                HashFieldWriter(record), "c", at: record.updatedAt, of: write, to: &command)
         case .amend(let message, _, let time):
             command.append("a")
             command.append(write.revision)
@@ -275,13 +273,8 @@ final class ScriptArguments {
             self.append(member, to: &command)
             self.append(IndexEntry(write, at: self.now), to: &command)
         case .update(let record):
-            command.append("u")
-            command.append(write.revision)
-            command.append(record.joinPolicy.rawValue)
-            command.append(text: record.title)
-            command.append(text: record.dialectData)
-            command.append(record.isListed ? "1" : "")
-            self.append(IndexEntry(write, at: self.now), to: &command)
+            self.append(
+                HashFieldWriter(record.properties), "u", at: nil, of: write, to: &command)
         case .remove(let user):
             command.append("d")
             command.append(write.revision)
@@ -296,17 +289,20 @@ final class ScriptArguments {
         }
     }
 
-    private func append(_ record: ConversationRecord, to command: inout RedisCommandWriter) {
-        command.append(record.joinPolicy.rawValue)
-        command.append(text: record.title)
-        command.append(text: record.creator?.storageKey ?? "")
-        command.append(record.createdAt.milliseconds)
-        command.append(record.updatedAt.milliseconds)
-        self.append(record.endedAt, to: &command)
-        command.append(text: record.dialectData)
-        command.append(text: record.origin)
-        command.append(record.isListed ? "1" : "")
-        command.append(text: record.pinPolicy.storedText)
+    /// Appends a write of fields of the conversation's hash.
+    private func append(
+        _ hash: HashFieldWriter, _ kind: StaticString, at time: Timestamp?,
+        of write: borrowing Write, to command: inout RedisCommandWriter
+    ) {
+        command.append(kind)
+        command.append(write.revision)
+        self.append(time, to: &command)
+        self.append(IndexEntry(write, at: self.now), to: &command)
+        command.append(hash.fields.count)
+        for field in hash.fields {
+            command.append(field.name)
+            command.append(text: field.value)
+        }
     }
 
     /// Appends a message's pinned copy; empty if it is not pinned.
@@ -366,11 +362,6 @@ final class ScriptArguments {
         if let updated { self.valueBuffer.append(decimal: updated.milliseconds) }
         command.append(self.valueBuffer)
     }
-}
-
-extension ConversationRecord.PinPolicy {
-    /// The value of the hash's field `pinning`; empty for the usual policy, which has no field.
-    var storedText: String { self == .members ? "" : String(self.rawValue) }
 }
 
 extension Write.Change {

@@ -197,22 +197,14 @@ extension ReadAccess: WireByte {}
 
 extension NewConversation: WireValue {
     func write(to output: inout ByteBuffer) {
-        output.append(record: self.template)
-        output.append(string: self.title)
-        output.append(string: self.dialectData)
-        output.append(byte: self.pinPolicy)
+        output.append(record: self.record)
         output.append(record: self.creator)
         output.append(list: self.members)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
-        let template = try input.record(ConversationTemplate.self)
-        let title = try input.string()
-        let dialectData = try input.byteString()
-        let pinPolicy = try input.byte(ConversationRecord.PinPolicy.self)
+        let record = try input.record(ConversationRecord.self)
         let creator = try input.record(Principal.self)
-        return Self(
-            template, title: title, dialectData: dialectData, pinPolicy: pinPolicy,
-            creator: creator, members: try input.list())
+        return Self(record, creator: creator, members: try input.list())
     }
 }

@@ -75,23 +75,21 @@ change = change or function(letter, cursors)
   if tonumber(revision) ~= rev + 1 or (letter == 'c') == (state ~= nil) then
     return 'step', tonumber(rev)
   end
-  if letter == 'c' then
-    local rest = at + CREATE_SIZE
-    if call('EXISTS', key) == 1 or not list(ARGV[rest + CREATION_INDEX],
-      ARGV[rest + CREATION_SCORE], ARGV[rest + CREATION_ID]) then
+  if letter == 'c' or letter == 'u' then
+    if letter == 'c' and call('EXISTS', key) == 1 or not list(ARGV[at + CREATE_INDEX],
+      ARGV[at + CREATE_SCORE], ARGV[at + CREATE_ID]) then
       return 'damaged', 0
     end
-    call('HSET', key, 'access', ARGV[at + CREATE_ACCESS], 'title', ARGV[at + CREATE_TITLE],
-      'created', ARGV[at + CREATE_CREATED], 'origin', ARGV[rest + CREATION_ORIGIN])
-    local function set(field, value)
-      if value ~= '' then call('HSET', key, field, value) end
+    -- The hash has the fields that are not empty.
+    for field = 1, tonumber(ARGV[at + CREATE_COUNT]) do
+      local entry = at + CREATE_SIZE + FIELD_SIZE * (field - 1)
+      if ARGV[entry + FIELD_VALUE] ~= '' then
+        call('HSET', key, ARGV[entry + FIELD_NAME], ARGV[entry + FIELD_VALUE])
+      elseif letter == 'u' then
+        call('HDEL', key, ARGV[entry + FIELD_NAME])
+      end
     end
-    set('creator', ARGV[at + CREATE_CREATOR])
-    set('ended', ARGV[at + CREATE_ENDED])
-    set('details', ARGV[rest + CREATION_DETAILS])
-    set('listed', ARGV[rest + CREATION_LISTED])
-    set('pinning', ARGV[rest + CREATION_PINNING])
-    updated = ARGV[at + CREATE_UPDATED]
+    if ARGV[at + CREATE_UPDATED] ~= '' then updated = ARGV[at + CREATE_UPDATED] end
   elseif letter == 'a' then
     local id, copy = ARGV[at + AMEND_SEQUENCE], ARGV[at + AMEND_PIN]
     local sequence = tonumber(id)
@@ -139,17 +137,6 @@ change = change or function(letter, cursors)
       return 'damaged', 0
     end
     call('HSET', members, user, entry)
-  elseif letter == 'u' then
-    if not list(ARGV[at + UPDATE_INDEX], ARGV[at + UPDATE_SCORE], ARGV[at + UPDATE_ID]) then
-      return 'damaged', 0
-    end
-    call('HSET', key, 'access', ARGV[at + UPDATE_ACCESS], 'title', ARGV[at + UPDATE_TITLE],
-      'details', ARGV[at + UPDATE_DETAILS])
-    if ARGV[at + UPDATE_LISTED] == '' then
-      call('HDEL', key, 'listed')
-    else
-      call('HSET', key, 'listed', ARGV[at + UPDATE_LISTED])
-    end
   elseif letter == 'd' then
     if type(pcall('HDEL', members, ARGV[at + REMOVE_USER])) == 'table' then
       return 'damaged', 0

@@ -3,7 +3,8 @@
 -- - `message` (m): a message without annotations; `t` also trims the stream.
 -- - `annotated` (n).
 -- - `cursors` (r): the changed cursors of several users, which follow (`cursor`).
--- - `create` (c), `amend` (a), `member` (j), `update` (u), `remove` (d), `skip` (s), `end` (e).
+-- - `create` (c and u): fields of the conversation's hash follow (`field`); u changes some.
+-- - `amend` (a), `member` (j), `remove` (d), `skip` (s), `end` (e).
 --
 -- The names of an index entry are `index score id`; they are empty if there is none.
 -- group notice: channel payload
@@ -12,11 +13,10 @@
 -- group annotated: kind before after id entry references thread trims amendment pin
 -- group cursors: kind count
 -- group cursor: user read delivered
--- group create: kind revision access title creator created updated ended
--- group creation: details origin listed pinning index score id
+-- group create: kind revision updated index score id count
+-- group field: name value
 -- group amend: kind revision sequence time state pin
 -- group member: kind revision user role joined read delivered name index score id
--- group update: kind revision access title details listed index score id
 -- group remove: kind revision user
 -- group skip: kind revision
 -- group end: kind revision time
@@ -100,9 +100,11 @@ while at <= last do
       at = at + MESSAGE_SIZE
     elseif kind == 'r' then
       at = at + CURSORS_SIZE + CURSOR_SIZE * writes
+    elseif kind == 'c' or kind == 'u' then
+      at = at + CREATE_SIZE + FIELD_SIZE * ARGV[at + CREATE_COUNT]
     else
-      at = at + ({n = ANNOTATED_SIZE, c = CREATE_SIZE + CREATION_SIZE, a = AMEND_SIZE,
-        j = MEMBER_SIZE, u = UPDATE_SIZE, d = REMOVE_SIZE, s = SKIP_SIZE, e = END_SIZE})[kind]
+      at = at + ({n = ANNOTATED_SIZE, a = AMEND_SIZE, j = MEMBER_SIZE, d = REMOVE_SIZE,
+        s = SKIP_SIZE, e = END_SIZE})[kind]
     end
   end
 

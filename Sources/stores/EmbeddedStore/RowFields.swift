@@ -1,0 +1,116 @@
+import Bytes
+import ChatModel
+
+/// The columns of a table, from which its statements are made.
+struct TableColumns {
+    let names: [String]
+
+    var list: String { self.names.joined(separator: ", ") }
+
+    /// Parameters for all columns.
+    var parameters: String { self.names.indices.map { "?\($0 + 1)" }.joined(separator: ", ") }
+
+    /// `name = ?3`, … for all columns but those of the primary key, which are the first.
+    func assignments(keyCount: Int) -> String {
+        self.names.indices.dropFirst(keyCount).map { "\(self.names[$0]) = ?\($0 + 1)" }
+            .joined(separator: ", ")
+    }
+}
+
+/// Binds the values of a row in the order of its columns, and calculates their checksum.
+struct RowWriter: FieldVisitor {
+    private let statement: SQLiteStatement
+    private var parameter: Int32 = 0
+    private var sum = RowChecksum()
+
+    init(_ statement: SQLiteStatement) { self.statement = statement }
+
+    mutating func append(_ number: Int) {
+        self.parameter += 1
+        self.statement.bind(self.parameter, number)
+        self.sum.fold(number)
+    }
+
+    mutating func append(_ text: ByteString?) {
+        self.parameter += 1
+        self.statement.bind(self.parameter, copying: text)
+        self.sum.fold(text)
+    }
+
+    /// Binds the checksum of all values and executes the statement.
+    mutating func run() throws(StorageFault) {
+        self.statement.bind(self.parameter + 1, self.sum.value)
+        try self.statement.run()
+    }
+
+    mutating func visit(_ name: StaticString, text: inout ByteString?, isOptional: Bool) {
+        self.append(text)
+    }
+
+    mutating func visit(_ name: StaticString, number: inout Int64?, _ kind: FieldNumber) {
+        guard kind == .optionalTime else { return self.append(Int(number ?? 0)) }
+        self.parameter += 1
+        self.statement.bind(self.parameter, number.map { Int($0) })
+        self.sum.fold(number.map { Int($0) })
+    }
+}
+
+/// Reads the values of a row in the order of its columns, and calculates their checksum.
+struct RowReader: FieldVisitor {
+    struct Failure: Error {}
+
+    private let row: SQLiteStatement
+    private var column: Int32 = 0
+    private var sum = RowChecksum()
+
+    init(_ row: SQLiteStatement) { self.row = row }
+
+    mutating func number() -> Int {
+        defer { self.column += 1 }
+        let number = self.row.int(self.column)
+        self.sum.fold(number)
+        return number
+    }
+
+    mutating func text() -> ByteString? {
+        defer { self.column += 1 }
+        let bytes = self.row.bytes(self.column)
+        self.sum.fold(bytes)
+        return bytes.map { ByteString(String(decoding: $0, as: UTF8.self)) }
+    }
+
+    /// Nil if a field has a value that is never stored.
+    mutating func record<Record: FieldRecord>() -> Record? {
+        var record = Record.blank
+        do {
+            try record.visitFields(&self)
+            return record
+        } catch {
+            return nil
+        }
+    }
+
+    /// Whether the next column is the checksum of all values.
+    var isIntact: Bool { self.sum.value == self.row.int(self.column) }
+
+    mutating func visit(_ name: StaticString, text: inout ByteString?, isOptional: Bool) {
+        text = self.text()
+    }
+
+    mutating func visit(_ name: StaticString, number: inout Int64?, _ kind: FieldNumber) {
+        guard kind == .optionalTime else { return number = Int64(self.number()) }
+        let value = self.row.optionalInt(self.column)
+        self.column += 1
+        self.sum.fold(value)
+        number = value.map { Int64($0) }
+    }
+
+    func invalid(_ name: StaticString) -> Failure { Failure() }
+}
+
+extension RowChecksum {
+    mutating func fold(_ text: ByteString?) {
+        guard let text else { return self.fold(UnsafeRawBufferPointer?.none) }
+        text.withBytes { self.fold(UnsafeRawBufferPointer($0)) }
+    }
+}
