@@ -98,7 +98,7 @@ enum EffectText {
         case .left(let member, _): "left \(member.user)"
         case .ended(let user, _): "ended by \(user)"
         case .updated(let record, let person, let revision):
-            "updated by \(person.id) rev \(revision): \(record.properties.text)"
+            "updated by \(person.id) rev \(revision): \(record.propertyText)"
         case .typing(let person, let isTyping):
             "\(person.id) \(isTyping ? "types" : "stops typing")"
         case .read(let person, let sequences, _): "\(person.id) read \(Self.list(sequences))"
@@ -117,7 +117,7 @@ enum EffectText {
         case .member(let member) where !member.role.isMember:
             "\(member.role) \(member.user)"
         case .member(let member): "member \(member.user) \(member.name)"
-        case .update(let record): "update \(record.properties.text)"
+        case .update(let record): "update \(record.propertyText)"
         case .remove(let user): "remove \(user)"
         case .cursors(let user, let read, let delivered):
             "cursors \(user) read \(read) delivered \(delivered)"
@@ -146,9 +146,9 @@ enum EffectText {
     }
 }
 
-extension ConversationProperties {
+extension ConversationRecord {
     /// Such as `Tea open listed`.
-    fileprivate var text: String {
+    fileprivate var propertyText: String {
         "\(self.title) \(self.joinPolicy)\(self.isListed ? " listed" : "")"
     }
 }

@@ -46,7 +46,7 @@ struct StoreFixture {
         case .end(let time):
             self.record?.endedAt = time
             self.record?.updatedAt = time
-        case .update(let record): self.record?.properties = record.properties
+        case .update(let record): self.record?.takeProperties(of: record)
         case .skip: break
         }
     }

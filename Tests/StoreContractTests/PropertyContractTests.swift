@@ -17,20 +17,20 @@ struct PropertyContractTests {
         _ = await store.write([rex.join("ann", role: .creator), rex.post("one")], by: rex)
         let before = try #require(await store.load(rex.key))
         var record = before.record
-        record.properties = ConversationProperties(
-            title: "Ünï", dialectData: "about", joinPolicy: .closed, isListed: false)
+        (record.title, record.dialectData) = ("Ünï", "about")
+        (record.joinPolicy, record.isListed) = (.closed, false)
         // Only the properties count.
         record.endedAt = TestOwner.time(1)
         record.creator = nil
         #expect(await store.write([rex.write(.update(record))], by: rex) == .stored)
         var expected = before.record
-        expected.properties = record.properties
+        expected.takeProperties(of: record)
         let after = try #require(await store.load(rex.key))
         #expect(after.record == expected)
         #expect(after.revision == before.revision + 1)
         #expect(after.members == before.members)
         #expect(await store.write([rex.post("two")], by: rex) == .stored)
-        record.properties.dialectData = ""
+        record.dialectData = ""
         #expect(await store.write([rex.write(.update(record))], by: rex) == .stored)
         #expect(await store.load(rex.key)?.record.dialectData == "")
     }

@@ -129,10 +129,10 @@ public struct RandomRequests {
             guard case .loaded(let loaded?) = oracle(.load(self.conversationOwners[index].key))
             else { fallthrough }
             var record = loaded.record
-            record.properties = ConversationProperties(
-                title: "title \(self.number(0..<9))", dialectData: ByteString(content),
-                joinPolicy: self.number(0..<2) == 0 ? .open : .closed,
-                isListed: self.number(0..<2) == 0)
+            record.title = "title \(self.number(0..<9))"
+            record.dialectData = ByteString(content)
+            record.joinPolicy = self.number(0..<2) == 0 ? .open : .closed
+            record.isListed = self.number(0..<2) == 0
             return self.conversationOwners[index].write(.update(record))
         case 26:
             return self.conversationOwners[index].join(

@@ -68,8 +68,8 @@ extension Conversation {
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         let record = try self.recordManaged(by: principal)
-        let properties = try update.applied(to: record)
-        guard properties != record.properties, !self.completed.contains(origin) else {
+        let updated = try update.applied(to: record)
+        guard updated != record, !self.completed.contains(origin) else {
             // It may be in flight.
             if let index = self.pendingChanges.lastIndex(where: \.isUpdate) {
                 self.pendingChanges[index].addRequester(origin)
@@ -80,10 +80,9 @@ extension Conversation {
         }
         guard !self.areWritesUnavailable else { throw self.unavailability }
         try self.admitRepeat(
-            of: properties.title.utf8.count + properties.dialectData.byteCount, by: principal,
+            of: updated.title.utf8.count + updated.dialectData.byteCount, by: principal,
             from: origin, at: now)
-        self.record?.properties = properties
-        guard let updated = self.record else { return }
+        self.record = updated
         self.write(
             .update(updated), then: .updated(updated, by: principal.person), from: origin,
             into: &effects)

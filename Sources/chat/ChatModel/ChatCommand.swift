@@ -96,29 +96,29 @@ public struct ConversationUpdate: Sendable, Equatable {
         self.origin = origin
     }
 
-    /// The properties after the update. Throws if a closed conversation would be listed, or has
+    /// The record after the update. Throws if a closed conversation would be listed, or has
     /// other data.
-    public func applied(to record: ConversationRecord) throws(ChatError) -> ConversationProperties {
-        var properties = record.properties
-        if let title = self.title { properties.title = title }
+    public func applied(to record: ConversationRecord) throws(ChatError) -> ConversationRecord {
+        var updated = record
+        if let title = self.title { updated.title = title }
         if let data = self.dialectData {
             guard record.origin == self.origin else { throw .noDescription }
-            properties.dialectData = data
+            updated.dialectData = data
         }
-        if let joinPolicy = self.joinPolicy { properties.joinPolicy = joinPolicy }
-        if properties.joinPolicy == .closed {
+        if let joinPolicy = self.joinPolicy { updated.joinPolicy = joinPolicy }
+        if updated.joinPolicy == .closed {
             guard self.isListed != true else { throw .closedIsUnlisted }
-            properties.isListed = false
+            updated.isListed = false
         } else if let isListed = self.isListed {
-            properties.isListed = isListed
+            updated.isListed = isListed
         }
-        return properties
+        return updated
     }
 }
 
 /// A conversation to create, with its first members.
 public struct NewConversation: Sendable {
-    /// The properties. The owner sets the creator and the times.
+    /// The updated. The owner sets the creator and the times.
     public var record: ConversationRecord
     public let creator: Principal
     /// Includes the creator if the creator is to be a member.

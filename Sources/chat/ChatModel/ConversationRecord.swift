@@ -44,23 +44,19 @@ public struct ConversationRecord: Sendable, Equatable {
 
     public var isInCatalog: Bool { self.isListed && self.endedAt == nil }
 
-    /// The properties that the creator and admins may change.
-    public var properties: ConversationProperties {
-        get {
-            ConversationProperties(
-                title: self.title, dialectData: self.dialectData, joinPolicy: self.joinPolicy,
-                isListed: self.isListed)
-        }
-        set {
-            self.title = newValue.title
-            self.dialectData = newValue.dialectData
-            self.joinPolicy = newValue.joinPolicy
-            self.isListed = newValue.isListed
-        }
+    /// Takes over the properties that the creator and admins may change (`propertyNames`).
+    public mutating func takeProperties(of other: Self) {
+        self.joinPolicy = other.joinPolicy
+        self.isListed = other.isListed
+        self.title = other.title
+        self.dialectData = other.dialectData
     }
 }
 
 extension ConversationRecord: FieldRecord {
+    /// The names of the fields that the creator and admins may change.
+    public static let propertyNames = ["access", "listed", "title", "details"]
+
     public static var blank: Self {
         Self(.unknown, creator: nil, createdAt: Timestamp(milliseconds: 0))
     }
@@ -78,35 +74,6 @@ extension ConversationRecord: FieldRecord {
         try visitor.visit("created", &self.createdAt)
         try visitor.visit("updated", &self.updatedAt)
         try visitor.visit("ended", &self.endedAt)
-    }
-}
-
-/// The properties of a conversation that the creator and admins may change. See
-/// `ConversationRecord`.
-public struct ConversationProperties: Sendable, Equatable {
-    public var title: String
-    public var dialectData: ByteString
-    public var joinPolicy: ConversationRecord.JoinPolicy
-    public var isListed: Bool
-
-    public init(
-        title: String, dialectData: ByteString, joinPolicy: ConversationRecord.JoinPolicy,
-        isListed: Bool
-    ) {
-        self.title = title
-        self.dialectData = dialectData
-        self.joinPolicy = joinPolicy
-        self.isListed = isListed
-    }
-
-    /// Visits the fields, with the names that they have in a `ConversationRecord`.
-    public mutating func visitFields<Visitor: FieldVisitor>(_ visitor: inout Visitor)
-        throws(Visitor.Failure)
-    {
-        try visitor.visit("access", &self.joinPolicy)
-        try visitor.visit("listed", &self.isListed)
-        try visitor.visit("title", &self.title)
-        try visitor.visit("details", &self.dialectData)
     }
 }
 

@@ -46,25 +46,6 @@ extension FieldRecord {
         var copy = self
         copy.visitFields(&visitor)
     }
-
-    /// The names of the fields, in order.
-    public static var fieldNames: [String] {
-        var collector = FieldNameCollector()
-        self.blank.readFields(&collector)
-        return collector.names
-    }
-}
-
-private struct FieldNameCollector: FieldVisitor {
-    var names: [String] = []
-
-    mutating func visit(_ name: StaticString, text: inout ByteString?, isOptional: Bool) {
-        self.names.append(name.description)
-    }
-
-    mutating func visit(_ name: StaticString, number: inout Int64?, _ kind: FieldNumber) {
-        self.names.append(name.description)
-    }
 }
 
 /// For visitors that only read the fields.

@@ -101,7 +101,6 @@ struct MentionRows {
     private let insertion: SQLiteStatement
     private let deletion: SQLiteStatement
     private let trim: SQLiteStatement
-    private let text = RowTextBuffer()
 
     /// The user of a row that concerns everyone except the author.
     private static let everyone: ByteString = ""
@@ -127,12 +126,11 @@ struct MentionRows {
     ) throws(StorageFault) -> [SequenceNumber] {
         var sequences: [SequenceNumber] = []
         for name in [user.storageKey, Self.everyone] {
-            self.text.begin(byteCount: name.byteCount + user.storageKey.byteCount)
             self.selection.bind(1, conversation)
-            self.selection.bind(2, text: self.text.copy(name.string))
+            self.selection.bind(2, copying: name)
             self.selection.bind(3, window.lowerBound)
             self.selection.bind(4, window.upperBound)
-            self.selection.bind(5, text: self.text.copy(user.storageKey.string))
+            self.selection.bind(5, copying: user.storageKey)
             self.selection.bind(6, limit)
             defer { self.selection.reset() }
             while try self.selection.next() { sequences.append(self.selection.int(0)) }
@@ -147,11 +145,10 @@ struct MentionRows {
         let author = message.body.author.id.storageKey
         let names = mentions.includesEveryone ? [Self.everyone] : mentions.users.map(\.storageKey)
         for name in names {
-            self.text.begin(byteCount: name.byteCount + author.byteCount)
             self.insertion.bind(1, conversation)
-            self.insertion.bind(2, text: self.text.copy(name.string))
+            self.insertion.bind(2, copying: name)
             self.insertion.bind(3, message.sequence)
-            self.insertion.bind(4, text: self.text.copy(author.string))
+            self.insertion.bind(4, copying: author)
             try self.insertion.run()
         }
     }

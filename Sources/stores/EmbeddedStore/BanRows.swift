@@ -9,7 +9,6 @@ struct BanRows {
     private let deletion: SQLiteStatement
     private let expiry: SQLiteStatement
     private let changes: SQLiteStatement
-    private let text = RowTextBuffer()
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.selection = try connection.prepare(
@@ -64,10 +63,10 @@ struct BanRows {
                 return .failed(StoreRequest.tooManyBans)
             }
         }
-        self.bind(ban.subject, to: self.replacement, otherBytes: Self.textBytes(ban))
+        self.bind(ban.subject, to: self.replacement)
         self.replacement.bind(4, ban.until.map { Int($0.milliseconds) })
-        self.replacement.bind(5, text: self.text.copy(ban.reason))
-        self.replacement.bind(6, text: self.text.copy(ban.operatorName))
+        self.replacement.bind(5, copying: ByteString(ban.reason))
+        self.replacement.bind(6, copying: ByteString(ban.operatorName))
         self.replacement.bind(7, Int(ban.since.milliseconds))
         self.replacement.bind(8, Self.checksum(of: ban))
         try self.replacement.run()
@@ -89,18 +88,11 @@ struct BanRows {
     }
 
     /// Binds the three columns of the key as the first parameters.
-    private func bind(_ subject: Ban.Subject, to statement: SQLiteStatement, otherBytes: Int = 0) {
+    private func bind(_ subject: Ban.Subject, to statement: SQLiteStatement) {
         let conversation = subject.conversation ?? ""
-        self.text.begin(
-            byteCount: subject.tenant.byteCount + subject.user.byteCount + conversation.byteCount
-                + otherBytes)
-        statement.bind(1, text: self.text.copy(subject.tenant.string))
-        statement.bind(2, text: self.text.copy(subject.user.string))
-        statement.bind(3, text: self.text.copy(conversation.string))
-    }
-
-    private static func textBytes(_ ban: Ban) -> Int {
-        ban.reason.utf8.count + ban.operatorName.utf8.count
+        statement.bind(1, copying: subject.tenant)
+        statement.bind(2, copying: subject.user)
+        statement.bind(3, copying: conversation)
     }
 
     private static func checksum(of ban: Ban) -> Int {

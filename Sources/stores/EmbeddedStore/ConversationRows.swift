@@ -16,13 +16,11 @@ struct StoredConversation {
 /// The table `conversations`.
 struct ConversationRows {
     private static let columns = TableColumns(
-        names: ["id", "tenant", "name"] + ConversationRecord.fieldNames.map { names[$0] ?? $0 }
-            + ["revision", "kept_from", "checksum"])
-    /// The columns that are not named as their fields.
-    private static let names = [
-        "pinning": "pin_policy", "created": "created_at", "updated": "updated_at",
-        "ended": "ended_at",
-    ]
+        ["id", "tenant", "name"], ConversationRecord.blank, ["revision", "kept_from", "checksum"],
+        renamed: [
+            "pinning": "pin_policy", "created": "created_at", "updated": "updated_at",
+            "ended": "ended_at",
+        ])
     private let selection: SQLiteStatement
     private let insertion: SQLiteStatement
     private let replacement: SQLiteStatement
@@ -45,8 +43,10 @@ struct ConversationRows {
         guard try self.selection.next() else { return nil }
         var row = RowReader(self.selection)
         let id = row.number()
-        let key = ConversationKey(tenant: row.text() ?? "", id: row.text() ?? "")
-        guard let record: ConversationRecord = row.record() else { throw Self.damage(key) }
+        // In a damaged file, the search may end at another conversation's row.
+        guard row.text() == key.tenant, row.text() == key.id,
+            let record: ConversationRecord = row.record()
+        else { throw Self.damage(key) }
         let stored = StoredConversation(
             id: id, key: key, record: record, revision: row.number(), retainedFrom: row.number())
         guard row.isIntact else { throw Self.damage(key) }

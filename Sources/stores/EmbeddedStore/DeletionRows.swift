@@ -7,7 +7,6 @@ struct DeletionRows {
     private let counting: SQLiteStatement
     private let insertion: SQLiteStatement
     private let trim: SQLiteStatement
-    private let text = RowTextBuffer()
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.counting = try connection.prepare(
@@ -23,11 +22,10 @@ struct DeletionRows {
     func count(of conversation: Int, in window: Range<SequenceNumber>, notBy author: UserID)
         throws(StorageFault) -> Int
     {
-        self.text.begin(byteCount: author.storageKey.byteCount)
         self.counting.bind(1, conversation)
         self.counting.bind(2, window.lowerBound)
         self.counting.bind(3, window.upperBound)
-        self.counting.bind(4, text: self.text.copy(author.storageKey.string))
+        self.counting.bind(4, copying: author.storageKey)
         defer { self.counting.reset() }
         return try self.counting.next() ? self.counting.int(0) : 0
     }
@@ -36,10 +34,9 @@ struct DeletionRows {
     func insert(_ sequence: SequenceNumber, of conversation: Int, by author: UserID)
         throws(StorageFault)
     {
-        self.text.begin(byteCount: author.storageKey.byteCount)
         self.insertion.bind(1, conversation)
         self.insertion.bind(2, sequence)
-        self.insertion.bind(3, text: self.text.copy(author.storageKey.string))
+        self.insertion.bind(3, copying: author.storageKey)
         try self.insertion.run()
     }
 

@@ -7,7 +7,6 @@ struct ListRows {
     private let memberships: SQLiteStatement
     private let newest: SQLiteStatement
     private let below: SQLiteStatement
-    private let text = RowTextBuffer()
 
     /// Also those that a former member has left, if the conversation remembers it (`Member.Role`).
     /// The index has no roles; the reader checks the member, which it reads anyway.
@@ -36,10 +35,9 @@ struct ListRows {
         of user: UserID, in tenant: ByteString, after id: Int, limit: Int
     ) throws(StorageFault) -> [(id: Int, name: ByteString)] {
         let row = self.memberships
-        self.text.begin(byteCount: user.storageKey.byteCount + tenant.byteCount)
-        row.bind(1, text: self.text.copy(user.storageKey.string))
+        row.bind(1, copying: user.storageKey)
         row.bind(2, id)
-        row.bind(3, text: self.text.copy(tenant.string))
+        row.bind(3, copying: tenant)
         row.bind(4, limit)
         defer { row.reset() }
         var rows: [(id: Int, name: ByteString)] = []
@@ -52,11 +50,10 @@ struct ListRows {
         -> [PageCursor]
     {
         let row = cursor == nil ? self.newest : self.below
-        self.text.begin(byteCount: tenant.byteCount + (cursor?.id.byteCount ?? 0))
-        row.bind(1, text: self.text.copy(tenant.string))
+        row.bind(1, copying: tenant)
         if let cursor {
             row.bind(2, Int(cursor.time.milliseconds))
-            row.bind(3, text: self.text.copy(cursor.id.string))
+            row.bind(3, copying: cursor.id)
         }
         row.bind(cursor == nil ? 2 : 4, limit)
         defer { row.reset() }

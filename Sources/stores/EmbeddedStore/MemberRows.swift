@@ -4,7 +4,7 @@ import ChatModel
 /// The table `members`.
 struct MemberRows {
     private static let columns = TableColumns(
-        names: ["conversation"] + Member.fieldNames + ["checksum"])
+        ["conversation"], Member.blank, ["checksum"])
     private let all: SQLiteStatement
     private let one: SQLiteStatement
     private let replacement: SQLiteStatement
@@ -59,8 +59,7 @@ struct MemberRows {
         -> Member
     {
         var row = RowReader(statement)
-        _ = row.number()
-        guard let member: Member = row.record(), row.isIntact else {
+        guard row.number() == conversation, let member: Member = row.record(), row.isIntact else {
             throw .damaged("a member of conversation \(conversation) is not what was stored")
         }
         return member

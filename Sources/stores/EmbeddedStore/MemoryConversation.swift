@@ -112,7 +112,7 @@ struct MemoryConversation {
         case .remove(let user):
             self.members[user] = nil
         case .update(let record):
-            self.record.properties = record.properties
+            self.record.takeProperties(of: record)
         case .skip:
             break
         case .end(let time):

@@ -10,15 +10,14 @@ struct NumberRows {
     private let counter: SQLiteStatement
     private let insertion: SQLiteStatement
     private let replacement: SQLiteStatement
-    private let text = RowTextBuffer()
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
-        let columns = "SELECT user, number, checksum FROM numbers WHERE tenant = ?"
+        let columns = "SELECT tenant, user, number, checksum FROM numbers WHERE tenant = ?"
         self.byUser = try connection.prepare("\(columns) AND user = ?")
         self.byNumber = try connection.prepare("\(columns) AND number = ?")
         self.highest = try connection.prepare("\(columns) ORDER BY number DESC LIMIT 1")
         self.counter = try connection.prepare(
-            "SELECT value, checksum FROM counters WHERE tenant = ?")
+            "SELECT tenant, value, checksum FROM counters WHERE tenant = ?")
         self.insertion = try connection.prepare("INSERT INTO numbers VALUES (?, ?, ?, ?)")
         self.replacement = try connection.prepare("REPLACE INTO counters VALUES (?, ?, ?)")
     }
@@ -39,8 +38,7 @@ struct NumberRows {
             if number == nil { unnumbered.append(user) }
         }
         if !unnumbered.isEmpty {
-            self.text.begin(byteCount: tenant.byteCount)
-            self.highest.bind(1, text: self.text.copy(tenant.string))
+            self.highest.bind(1, copying: tenant)
             var next =
                 try self.row(self.highest, in: tenant).map { $0.number + 1 }
                 ?? StoreRequest.firstUserNumber
@@ -60,8 +58,7 @@ struct NumberRows {
         var users: [UserID?] = []
         users.reserveCapacity(numbers.count)
         for number in numbers {
-            self.text.begin(byteCount: tenant.byteCount)
-            self.byNumber.bind(1, text: self.text.copy(tenant.string))
+            self.byNumber.bind(1, copying: tenant)
             self.byNumber.bind(2, number)
             users.append(try self.row(self.byNumber, in: tenant)?.user)
         }
@@ -70,31 +67,29 @@ struct NumberRows {
 
     /// Increments the tenant's counter.
     func incrementCounter(in tenant: ByteString) throws(StorageFault) -> Int {
-        self.text.begin(byteCount: tenant.byteCount)
-        self.counter.bind(1, text: self.text.copy(tenant.string))
+        self.counter.bind(1, copying: tenant)
         var value = 0
         do {
             defer { self.counter.reset() }
             if try self.counter.next() {
-                value = self.counter.int(0)
-                guard Self.checksum(of: nil, value, in: tenant) == self.counter.int(1) else {
+                var row = RowReader(self.counter)
+                let found = row.text()
+                value = row.number()
+                guard found == tenant, row.isIntact else {
                     throw .damaged("the counter of tenant \(tenant) is not what was stored")
                 }
             }
         }
-        let sum = Self.checksum(of: nil, value + 1, in: tenant)
-        self.text.begin(byteCount: tenant.byteCount)
-        self.replacement.bind(1, text: self.text.copy(tenant.string))
-        self.replacement.bind(2, value + 1)
-        self.replacement.bind(3, sum)
-        try self.replacement.run()
+        var row = RowWriter(self.replacement)
+        row.append(tenant)
+        row.append(value + 1)
+        try row.run()
         return value + 1
     }
 
     private func number(of user: UserID, in tenant: ByteString) throws(StorageFault) -> Int? {
-        self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
-        self.byUser.bind(1, text: self.text.copy(tenant.string))
-        self.byUser.bind(2, text: self.text.copy(user.storageKey.string))
+        self.byUser.bind(1, copying: tenant)
+        self.byUser.bind(2, copying: user.storageKey)
         guard let row = try self.row(self.byUser, in: tenant) else { return nil }
         // In a damaged file, the search may end at another user's row.
         guard row.user == user else {
@@ -108,29 +103,21 @@ struct NumberRows {
     )? {
         defer { statement.reset() }
         guard try statement.next() else { return nil }
-        let user = UserID(storageKey: ByteString(statement.text(0) ?? ""))
-        guard Self.checksum(of: user, statement.int(1), in: tenant) == statement.int(2) else {
+        var row = RowReader(statement)
+        let found = row.text()
+        let user = UserID(storageKey: row.text() ?? "")
+        let number = row.number()
+        guard found == tenant, row.isIntact else {
             throw .damaged("the number of user \(user) of tenant \(tenant) is not what was stored")
         }
-        return (user, statement.int(1))
+        return (user, number)
     }
 
     private func insert(_ user: UserID, _ number: Int, in tenant: ByteString) throws(StorageFault) {
-        let sum = Self.checksum(of: user, number, in: tenant)
-        self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
-        self.insertion.bind(1, text: self.text.copy(tenant.string))
-        self.insertion.bind(2, text: self.text.copy(user.storageKey.string))
-        self.insertion.bind(3, number)
-        self.insertion.bind(4, sum)
-        try self.insertion.run()
-    }
-
-    /// - Parameter user: nil for the tenant's counter.
-    static func checksum(of user: UserID?, _ number: Int, in tenant: ByteString) -> Int {
-        var sum = RowChecksum()
-        tenant.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }
-        user?.storageKey.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }
-        sum.fold(number)
-        return sum.value
+        var row = RowWriter(self.insertion)
+        row.append(tenant)
+        row.append(user.storageKey)
+        row.append(number)
+        try row.run()
     }
 }

@@ -95,10 +95,9 @@ struct OutboxRows {
             for position in positions { try self.complete(position, reader) }
             return .done(dropped: 0)
         case .bury(let position, _, let reader, let attempts, let reason, let time):
-            self.text.begin(byteCount: reader.group.byteCount + reason.utf8.count)
-            self.burial.bind(1, text: self.text.copy(reader.group.string))
+            self.burial.bind(1, copying: reader.group)
             self.burial.bind(2, attempts)
-            self.burial.bind(3, text: self.text.copy(reason))
+            self.burial.bind(3, copying: ByteString(reason))
             self.burial.bind(4, Int(time.milliseconds))
             self.burial.bind(5, Int(position.major))
             try self.burial.run()
@@ -140,9 +139,8 @@ struct OutboxRows {
         throws(StorageFault) -> [OutboxEntry]
     {
         defer { self.selection.reset() }
-        self.text.begin(byteCount: group.byteCount)
         self.selection.bind(1, Int(after?.major ?? 0))
-        self.selection.bind(2, text: self.text.copy(group.string))
+        self.selection.bind(2, copying: group)
         self.selection.bind(3, limit)
         var entries: [OutboxEntry] = []
         while try self.selection.next() {
@@ -170,9 +168,8 @@ struct OutboxRows {
 
     private func complete(_ position: OutboxPosition, _ reader: OutboxReader) throws(StorageFault) {
         guard reader.groups.count > 1 else { return try self.run(self.deletion, position) }
-        self.text.begin(byteCount: reader.group.byteCount)
         self.mark.bind(1, Int(position.major))
-        self.mark.bind(2, text: self.text.copy(reader.group.string))
+        self.mark.bind(2, copying: reader.group)
         try self.mark.run()
         guard try self.completedGroups(of: position).isSuperset(of: reader.groups) else { return }
         try self.run(self.deletion, position)

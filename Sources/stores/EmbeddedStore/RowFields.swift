@@ -2,8 +2,35 @@ import Bytes
 import ChatModel
 
 /// The columns of a table, from which its statements are made.
-struct TableColumns {
-    let names: [String]
+struct TableColumns: FieldVisitor {
+    private var names: [String]
+    private let renamed: [String: String]
+
+    /// - Parameters:
+    ///   - first: those before the fields of the record.
+    ///   - last: those behind them.
+    ///   - renamed: those that are not named as their fields.
+    init(
+        _ first: [String], _ record: some FieldRecord, _ last: [String],
+        renamed: [String: String] = [:]
+    ) {
+        self.names = first
+        self.renamed = renamed
+        record.readFields(&self)
+        self.names += last
+    }
+
+    mutating func visit(_ name: StaticString, text: inout ByteString?, isOptional: Bool) {
+        self.add(name)
+    }
+
+    mutating func visit(_ name: StaticString, number: inout Int64?, _ kind: FieldNumber) {
+        self.add(name)
+    }
+
+    private mutating func add(_ name: StaticString) {
+        self.names.append(self.renamed[name.description] ?? name.description)
+    }
 
     var list: String { self.names.joined(separator: ", ") }
 

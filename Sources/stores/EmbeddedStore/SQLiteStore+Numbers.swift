@@ -16,16 +16,17 @@ extension SQLiteStore {
     public func tenantNumbers() throws(StoreFailure) -> [TenantNumberList] {
         do throws(StorageFault) {
             var lists: [ByteString: TenantNumberList] = [:]
-            for row in try self.rows("SELECT tenant, user, number, checksum FROM numbers") {
-                let user = UserID(storageKey: ByteString(row.user))
-                try Self.check(row, of: user)
-                lists[row.tenant, default: TenantNumberList(tenant: row.tenant)].users.append(
-                    (user, row.number))
+            try self.readRows("SELECT tenant, user, number, checksum FROM numbers") { row in
+                let tenant = row.text() ?? ""
+                let user = UserID(storageKey: row.text() ?? "")
+                lists[tenant, default: TenantNumberList(tenant: tenant)].users.append(
+                    (user, row.number()))
+                return tenant
             }
-            for row in try self.rows("SELECT tenant, '', value, checksum FROM counters") {
-                try Self.check(row, of: nil)
-                lists[row.tenant, default: TenantNumberList(tenant: row.tenant)].counter =
-                    row.number
+            try self.readRows("SELECT tenant, value, checksum FROM counters") { row in
+                let tenant = row.text() ?? ""
+                lists[tenant, default: TenantNumberList(tenant: tenant)].counter = row.number()
+                return tenant
             }
             return lists.values.map { list in
                 var list = list
@@ -37,29 +38,22 @@ extension SQLiteStore {
         }
     }
 
-    private typealias NumberRow = (tenant: ByteString, user: String, number: Int, checksum: Int)
-
-    private func rows(_ query: String) throws(StorageFault) -> [NumberRow] {
+    /// - Parameter read: reads all values of a row except its checksum, and returns the tenant.
+    private func readRows(_ query: String, _ read: (inout RowReader) -> ByteString)
+        throws(StorageFault)
+    {
         let statement: SQLiteStatement
         do {
             statement = try SQLiteConnection(path: self.path, access: .readOnly).prepare(query)
         } catch {
             throw StorageFault(error)
         }
-        var rows: [NumberRow] = []
         while try statement.next() {
-            rows.append(
-                (
-                    ByteString(statement.text(0) ?? ""), statement.text(1) ?? "", statement.int(2),
-                    statement.int(3)
-                ))
-        }
-        return rows
-    }
-
-    private static func check(_ row: NumberRow, of user: UserID?) throws(StorageFault) {
-        guard NumberRows.checksum(of: user, row.number, in: row.tenant) == row.checksum else {
-            throw .damaged("a number of tenant \(row.tenant) is not what was stored")
+            var row = RowReader(statement)
+            let tenant = read(&row)
+            guard row.isIntact else {
+                throw .damaged("a number of tenant \(tenant) is not what was stored")
+            }
         }
     }
 }

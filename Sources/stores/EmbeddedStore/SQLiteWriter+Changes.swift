@@ -121,7 +121,7 @@ extension SQLiteWriter {
             try self.saveRow(row, revision: write.revision, slot)
         case .update(let record):
             var row = try self.row(of: write.conversation)
-            row.record.properties = record.properties
+            row.record.takeProperties(of: record)
             try self.saveRow(row, revision: write.revision, slot)
         case .skip:
             try self.saveRow(try self.row(of: write.conversation), revision: write.revision, slot)

@@ -15,9 +15,12 @@ struct HashFieldWriter: FieldVisitor {
         self.fields.removeAll { $0.name.description == Self.nameOfLastChange }
     }
 
-    init(_ properties: ConversationProperties) {
-        var properties = properties
-        properties.visitFields(&self)
+    /// Only the properties that the creator and admins may change.
+    init(propertiesOf record: ConversationRecord) {
+        record.readFields(&self)
+        self.fields.removeAll {
+            !ConversationRecord.propertyNames.contains($0.name.description)
+        }
     }
 
     mutating func visit(_ name: StaticString, text: inout ByteString?, isOptional: Bool) {

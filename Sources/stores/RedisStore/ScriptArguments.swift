@@ -274,7 +274,7 @@ final class ScriptArguments {
             self.append(IndexEntry(write, at: self.now), to: &command)
         case .update(let record):
             self.append(
-                HashFieldWriter(record.properties), "u", at: nil, of: write, to: &command)
+                HashFieldWriter(propertiesOf: record), "u", at: nil, of: write, to: &command)
         case .remove(let user):
             command.append("d")
             command.append(write.revision)

@@ -147,7 +147,7 @@ extension Write.Change {
             if let number = state.members.memberNumber(of: user) {
                 state.members.remove(number, rememberedAs: nil)
             }
-        case .update(let record): state.record?.properties = record.properties
+        case .update(let record): state.record?.takeProperties(of: record)
         case .end(let time): state.record?.endedAt = time
         case .cursors, .skip: break
         }
