@@ -3,6 +3,9 @@ import ChatModel
 
 /// The table `bans`.
 struct BanRows {
+    /// In the order of the checksum.
+    private static let columns =
+        "tenant, user, conversation, reason, operator, until, since, checksum"
     private let selection: SQLiteStatement
     private let count: SQLiteStatement
     private let replacement: SQLiteStatement
@@ -12,13 +15,13 @@ struct BanRows {
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.selection = try connection.prepare(
-            "SELECT tenant, user, conversation, until, reason, operator, since, checksum FROM bans")
+            "SELECT \(Self.columns) FROM bans")
         // Counts a replaced ban as a free place.
         self.count = try connection.prepare(
             "SELECT count(*) FROM bans WHERE (tenant, user, conversation) <> (?, ?, ?)")
         self.changes = try connection.prepare("SELECT changes()")
         self.replacement = try connection.prepare(
-            "REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            "REPLACE INTO bans (\(Self.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
         self.deletion = try connection.prepare(
             "DELETE FROM bans WHERE tenant = ? AND user = ? AND conversation = ?")
         self.expiry = try connection.prepare("DELETE FROM bans WHERE until <= ?")
@@ -32,16 +35,17 @@ struct BanRows {
         var bans: [Ban] = []
         var damaged: [StoreFailure] = []
         while try self.selection.next() {
-            let row = self.selection
-            let conversation = row.text(2) ?? ""
+            var row = RowReader(self.selection)
+            let (tenant, user, conversation) = (row.text() ?? "", row.text() ?? "", row.text())
+            let (reason, name) = (row.text() ?? "", row.text() ?? "")
+            let until = row.optionalNumber().map { Timestamp(milliseconds: Int64($0)) }
             let ban = Ban(
                 Ban.Subject(
-                    tenant: ByteString(row.text(0) ?? ""), user: ByteString(row.text(1) ?? ""),
-                    conversation: conversation.isEmpty ? nil : ByteString(conversation)),
-                until: row.optionalInt(3).map { Timestamp(milliseconds: Int64($0)) },
-                reason: row.text(4) ?? "", by: row.text(5) ?? "",
-                since: Timestamp(milliseconds: Int64(row.int(6))))
-            guard Self.checksum(of: ban) == row.int(7) else {
+                    tenant: tenant, user: user,
+                    conversation: conversation == "" ? nil : conversation),
+                until: until, reason: reason.string, by: name.string,
+                since: Timestamp(milliseconds: Int64(row.number())))
+            guard row.isIntact else {
                 damaged.append(
                     StoreFailure(
                         """
@@ -63,13 +67,14 @@ struct BanRows {
                 return .failed(StoreRequest.tooManyBans)
             }
         }
-        self.bind(ban.subject, to: self.replacement)
-        self.replacement.bind(4, ban.until.map { Int($0.milliseconds) })
-        self.replacement.bind(5, copying: ByteString(ban.reason))
-        self.replacement.bind(6, copying: ByteString(ban.operatorName))
-        self.replacement.bind(7, Int(ban.since.milliseconds))
-        self.replacement.bind(8, Self.checksum(of: ban))
-        try self.replacement.run()
+        var row = RowWriter(self.replacement)
+        for text in [
+            ban.subject.tenant, ban.subject.user, ban.subject.conversation ?? "",
+            ByteString(ban.reason), ByteString(ban.operatorName),
+        ] { row.append(text) }
+        row.append(ban.until.map { Int($0.milliseconds) })
+        row.append(Int(ban.since.milliseconds))
+        try row.run()
         return .done
     }
 
@@ -89,21 +94,8 @@ struct BanRows {
 
     /// Binds the three columns of the key as the first parameters.
     private func bind(_ subject: Ban.Subject, to statement: SQLiteStatement) {
-        let conversation = subject.conversation ?? ""
         statement.bind(1, copying: subject.tenant)
         statement.bind(2, copying: subject.user)
-        statement.bind(3, copying: conversation)
-    }
-
-    private static func checksum(of ban: Ban) -> Int {
-        var sum = RowChecksum()
-        let texts = [
-            ban.subject.tenant, ban.subject.user, ban.subject.conversation ?? "",
-            ByteString(ban.reason), ByteString(ban.operatorName),
-        ]
-        for text in texts { text.withBytes { sum.fold(UnsafeRawBufferPointer($0)) } }
-        sum.fold(ban.until.map { Int($0.milliseconds) })
-        sum.fold(Int(ban.since.milliseconds))
-        return sum.value
+        statement.bind(3, copying: subject.conversation ?? "")
     }
 }

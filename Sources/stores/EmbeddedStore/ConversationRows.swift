@@ -31,7 +31,7 @@ struct ConversationRows {
         self.selection = try connection.prepare(
             "SELECT \(Self.columns.list) FROM conversations WHERE tenant = ? AND name = ?")
         self.insertion = try connection.prepare(
-            "INSERT INTO conversations VALUES (\(Self.columns.parameters))")
+            "INSERT INTO conversations \(Self.columns.values)")
         self.replacement = try connection.prepare(
             "UPDATE conversations SET \(Self.columns.assignments(keyCount: 1)) WHERE id = ?1")
     }

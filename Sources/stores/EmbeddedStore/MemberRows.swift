@@ -17,7 +17,7 @@ struct MemberRows {
         // Not REPLACE: it would delete and insert the row in every index each time a cursor moves.
         self.replacement = try connection.prepare(
             """
-            INSERT INTO members VALUES (\(Self.columns.parameters))
+            INSERT INTO members \(Self.columns.values)
             ON CONFLICT DO UPDATE SET \(Self.columns.assignments(keyCount: 2))
             """)
         self.deletion = try connection.prepare(

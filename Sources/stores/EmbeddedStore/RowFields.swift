@@ -34,8 +34,11 @@ struct TableColumns: FieldVisitor {
 
     var list: String { self.names.joined(separator: ", ") }
 
-    /// Parameters for all columns.
-    var parameters: String { self.names.indices.map { "?\($0 + 1)" }.joined(separator: ", ") }
+    /// `(a, b) VALUES (?1, ?2)` for all columns.
+    var values: String {
+        let parameters = self.names.indices.map { "?\($0 + 1)" }.joined(separator: ", ")
+        return "(\(self.list)) VALUES (\(parameters))"
+    }
 
     /// `name = ?3`, … for all columns but those of the primary key, which are the first.
     func assignments(keyCount: Int) -> String {
@@ -58,6 +61,12 @@ struct RowWriter: FieldVisitor {
         self.sum.fold(number)
     }
 
+    mutating func append(_ number: Int?) {
+        self.parameter += 1
+        self.statement.bind(self.parameter, number)
+        self.sum.fold(number)
+    }
+
     mutating func append(_ text: ByteString?) {
         self.parameter += 1
         self.statement.bind(self.parameter, copying: text)
@@ -75,10 +84,8 @@ struct RowWriter: FieldVisitor {
     }
 
     mutating func visit(_ name: StaticString, number: inout Int64?, _ kind: FieldNumber) {
-        guard kind == .optionalTime else { return self.append(Int(number ?? 0)) }
-        self.parameter += 1
-        self.statement.bind(self.parameter, number.map { Int($0) })
-        self.sum.fold(number.map { Int($0) })
+        let value = number.map { Int($0) }
+        if kind == .optionalTime { self.append(value) } else { self.append(value ?? 0) }
     }
 }
 
@@ -95,6 +102,13 @@ struct RowReader: FieldVisitor {
     mutating func number() -> Int {
         defer { self.column += 1 }
         let number = self.row.int(self.column)
+        self.sum.fold(number)
+        return number
+    }
+
+    mutating func optionalNumber() -> Int? {
+        defer { self.column += 1 }
+        let number = self.row.optionalInt(self.column)
         self.sum.fold(number)
         return number
     }
@@ -125,10 +139,7 @@ struct RowReader: FieldVisitor {
     }
 
     mutating func visit(_ name: StaticString, number: inout Int64?, _ kind: FieldNumber) {
-        guard kind == .optionalTime else { return number = Int64(self.number()) }
-        let value = self.row.optionalInt(self.column)
-        self.column += 1
-        self.sum.fold(value)
+        let value = kind == .optionalTime ? self.optionalNumber() : self.number()
         number = value.map { Int64($0) }
     }
 
