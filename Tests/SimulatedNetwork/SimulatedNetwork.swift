@@ -155,18 +155,19 @@ public final class SimulatedNetwork {
         if case .data(let bytes) = segment { for byte in bytes { add(UInt64(byte)) } }
     }
 
-    /// TCP repeats lost segments within a second of the link's return.
+    /// TCP repeats lost segments within a second of the link's return. Those that arrive before
+    /// wait for them.
     private func releaseHeld() {
         let released = self.holding.filter { socket in
             socket.peerHost.map { !self[socket.host, $0].isBlocked } ?? true
         }
         self.holding.removeAll { socket in released.contains { $0 === socket } }
         for socket in released {
-            let segments = socket.held
-            socket.held = []
-            socket.lastArrival = max(
-                socket.lastArrival, self.now + self.random.number(1_000_000...1_000_000_000))
-            for segment in segments { self.transmit(segment, from: socket) }
+            self.schedule(after: self.random.number(1_000_000...1_000_000_000)) {
+                let segments = socket.held
+                socket.held = []
+                for segment in segments { self.arrive(segment, from: socket) }
+            }
         }
     }
 }

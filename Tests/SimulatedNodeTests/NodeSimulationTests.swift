@@ -53,6 +53,20 @@ struct NodeSimulationTests {
         #expect(outcome.violation != nil)
     }
 
+    /// A node that was cut off does not know what another one, whose clock is ahead, has stored
+    /// meanwhile. It must not tell a user who knows more that the history was reset.
+    @Test("never report a reset of the history when the clocks of nodes differ", arguments: 1...2)
+    func clocks(seed: UInt64) throws {
+        let outcome = try self.play(seed) {
+            $0.nodes = 2
+            $0.hasFaults = false
+            $0.seconds = 40
+        } _: { simulation in
+            simulation.isolateSecondNode(after: 15)
+        }
+        #expect(outcome.violation == nil)
+    }
+
     /// Runs the program, which has the same order of all dictionaries in each run.
     private func trials(_ arguments: String...) throws -> String {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
@@ -62,10 +76,15 @@ struct NodeSimulationTests {
 
     @Test("keep their promises with faults of links, clocks, nodes and Redis")
     func faults() throws {
-        // As for the simulation of the chat, each commit plays other seeds.
-        let first = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_FIRST"] ?? "1"
-        let output = try self.trials("seeds", "3", first)
+        let output = try self.trials("seeds", "3", "1")
         #expect(output.contains("3 seeds"), "\(output)")
+    }
+
+    @Test("keep their promises with faults that differ for each commit", .long)
+    func manyFaults() throws {
+        let first = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_FIRST"] ?? "4"
+        let output = try self.trials("seeds", "20", first)
+        #expect(output.contains("20 seeds"), "\(output)")
     }
 
     @Test("send the same bytes at the same times for the same seed")

@@ -156,6 +156,22 @@ public final class NodeSimulation {
         }
     }
 
+    /// Cuts the second node off from Redis for nine seconds. When the first node, whose clock is
+    /// ahead, has taken its shards over, all users lose their connections.
+    public func isolateSecondNode(after seconds: Int64) {
+        let (first, second, redis) = (self.nodeHosts[0], self.nodeHosts[1], self.redisHosts[0])
+        func isolate(_ isBlocked: Bool) {
+            self.network[second, redis].isBlocked = isBlocked
+            self.network[redis, second].isBlocked = isBlocked
+        }
+        first.clockOffset += 20 * Self.second
+        self.network.schedule(after: seconds * Self.second) { isolate(true) }
+        self.network.schedule(after: (seconds + 7) * Self.second) {
+            for user in self.userHosts { self.network.reset(between: first, and: user) }
+        }
+        self.network.schedule(after: (seconds + 9) * Self.second) { isolate(false) }
+    }
+
     /// The machines between which links may fail, users included.
     var randomHost: SimulatedHost {
         let hosts = self.nodeHosts + self.redisHosts + self.userHosts.prefix(3)

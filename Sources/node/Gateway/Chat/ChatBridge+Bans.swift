@@ -85,7 +85,7 @@ extension ChatBridge {
         let isInside =
             webSocket.subscriptions.contains { $0.conversation == key }
             || webSocket.pendingJoins.contains { pendingJoin in
-                guard case .join(_, key, _, _, _)? = self.requestContexts[pendingJoin.context]?.kind
+                guard case .join(_, key, _, _)? = self.requestContexts[pendingJoin.context]?.kind
                 else { return false }
                 return true
             }

@@ -22,8 +22,7 @@ extension ChatBridge {
     mutating func subscribe(
         _ connection: Connection, _ webSocket: WebSocketState, _ feed: FeedID,
         _ key: ConversationKey,
-        _ result: JoinResult, from start: StartPosition,
-        requestedAt: Timestamp
+        _ result: JoinResult, from start: StartPosition
     ) {
         let (after, since): (SequenceNumber?, Revision?) =
             switch start {
@@ -40,8 +39,7 @@ extension ChatBridge {
         if let after, case .after = start {
             if after > result.head || since ?? 0 > result.revision {
                 state.unverifiedPosition = .init(
-                    through: after, revision: since, requestedAt: requestedAt,
-                    knownHead: result.head,
+                    through: after, revision: since, knownHead: result.head,
                     knownRevision: result.revision)
             }
             // A client without messages has missed no changes, and neither has a client that knows
@@ -274,6 +272,11 @@ extension ChatBridge {
     }
 
     /// Handles the page that shows whether the client's position is valid.
+    ///
+    /// The store decides. An owner that was suspended or disconnected while another node took over
+    /// does not know the messages which the store has had for a while, and one with a slow link to
+    /// its store may learn of stored messages later than the other nodes. The times of messages
+    /// decide nothing, because the clocks of nodes differ.
     private mutating func verifyPosition(
         _ connection: Connection, _ webSocket: WebSocketState, _ index: Int, by page: MessagePage
     ) {
@@ -282,13 +285,13 @@ extension ChatBridge {
             return
         }
         state.unverifiedPosition = nil
-        if position.through > position.knownHead, !self.isConfirmed(position, by: page) {
+        if position.through > max(position.knownHead, page.head) {
             webSocket.session?.historyReset(
                 in: subscription.conversation, head: position.knownHead, into: &self.steps)
             self.runSteps(connection, webSocket)
             self.finishChanges(connection, webSocket, state)
-        } else if let revision = position.revision, revision > position.knownRevision,
-            !self.isConfirmed(revision, position, by: page)
+        } else if let revision = position.revision,
+            revision > max(position.knownRevision, page.revision)
         {
             self.restartFromOldest(connection, webSocket, index, at: page.oldest)
         } else {
@@ -296,35 +299,6 @@ extension ChatBridge {
                 from: position.through, acknowledgedSends: state.acknowledgedSends)
             next.missedChanges = state.missedChanges
             webSocket.subscriptions[index].catchUp = next
-        }
-    }
-
-    /// Whether the client can have received messages that the owner did not know.
-    ///
-    /// That is possible in two cases. An owner that was suspended or disconnected while another
-    /// node took over does not know the messages which the store has had for a while. And an owner
-    /// with a slow link to its store may learn of stored messages later than the other nodes. In
-    /// both cases the client would get these messages a second time. A message sent after the
-    /// client's request proves neither case.
-    private func isConfirmed(
-        _ position: WebSocketState.CatchUp.UnverifiedPosition, by page: MessagePage
-    ) -> Bool {
-        guard position.through <= page.head,
-            let newest = page.messages.last(where: { $0.sequence <= position.through })
-        else { return false }
-        return newest.sentAt < position.requestedAt
-    }
-
-    /// Whether the client can have received a revision that the owner did not know: the store must
-    /// have had it before the request. An edited message does not show when it was edited.
-    private func isConfirmed(
-        _ revision: Revision, _ position: WebSocketState.CatchUp.UnverifiedPosition,
-        by page: MessagePage
-    ) -> Bool {
-        guard revision <= page.revision else { return false }
-        return page.messages.allSatisfy {
-            $0.revision <= position.knownRevision || $0.revision > revision
-                || $0.sentAt < position.requestedAt
         }
     }
 

@@ -30,14 +30,10 @@ extension ChatBridge {
         let (feed, request) = self.chat.subscribe(
             to: key, with: joinRequest, context: context, requestedAt: self.requestedAt(tag),
             at: self.context.now)
-        // Not the turn's time: the process may have been suspended since, and the client may name a
-        // message that was sent in the meantime.
-        let requestedAt = WallClock.now
         self.requestContexts.replace(
             context,
             with: RequestContext(
-                token: connection.token,
-                kind: .join(feed, key, from: start, requestedAt: requestedAt, tag)))
+                token: connection.token, kind: .join(feed, key, from: start, tag)))
         webSocket.pendingJoins.append(
             WebSocketState.UnansweredJoin(request: request, feed: feed, context: context))
         self.blockReading(connection, webSocket)
@@ -250,7 +246,7 @@ extension ChatBridge {
             webSocket.session?.answered(
                 answer, to: tag, isDelivered: isDelivered, into: &self.steps)
             self.runSteps(connection, webSocket)
-        case .join(let feed, let key, let start, let requestedAt, let tag):
+        case .join(let feed, let key, let start, let tag):
             guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token) else {
                 return
             }
@@ -266,9 +262,7 @@ extension ChatBridge {
                     // One subscription is enough: with two, the client would get events twice.
                     self.chat.unsubscribe(from: feed, user: user)
                 } else {
-                    self.subscribe(
-                        connection, webSocket, feed, key, result, from: start,
-                        requestedAt: requestedAt)
+                    self.subscribe(connection, webSocket, feed, key, result, from: start)
                     self.context.logJoined(connection, webSocket, key)
                 }
             case .failed(let error):

@@ -13,8 +13,7 @@ extension ChatBridge {
         enum Kind {
             /// With the feed of the requester's subscription, if it has one.
             case command(RequestTag, FeedID?)
-            case join(
-                FeedID, ConversationKey, from: StartPosition, requestedAt: Timestamp, RequestTag)
+            case join(FeedID, ConversationKey, from: StartPosition, RequestTag)
             case fetch(RequestTag)
             case search(RequestTag, SearchAttempt)
             case page(RequestTag, ConversationKey)

@@ -137,7 +137,6 @@ final class WebSocketState {
         struct UnverifiedPosition {
             let through: SequenceNumber
             let revision: Revision?
-            let requestedAt: Timestamp
             /// The newest message that the owner knew.
             let knownHead: SequenceNumber
             let knownRevision: Revision
