@@ -442,8 +442,7 @@ let testTargets: [Target] = [
         [
             "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport", "Stores",
             "ExampleStore", "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "Cluster",
-            "ClusterWire",
-            "ChatEngine", "Telemetry", "Bytes",
+            "ClusterWire", "ChatEngine", "Telemetry", "Bytes",
         ]),
 
     tests(

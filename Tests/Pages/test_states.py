@@ -7,6 +7,7 @@ import unittest
 
 from support import SIZES, PageTest, fetches, online, reconnect, say, texts
 from test_faults import SOCKETS
+from waiting import wait
 
 PHONE = SIZES[1:2]
 
@@ -63,14 +64,13 @@ class StateTests(PageTest):
                     "POST", f"/conversations/{room}/messages", {"content": text}, shop)
 
         write("one", "two")
-        link = f"/conversation/{room}#token={self.server.token('ann')}"
+        token = self.server.token("ann")
+        link = f"/conversation/{room}#token={token}"
         first = self.page(link)
         self.wait(first, f"localStorage.getItem('confab.seen.{room}') === '2'")
         self.wait(first, "document.querySelector('#m2')")
-        ann = self.server.token("ann")
-        read = f"/conversations/{room}/receipts"
-        while self.server.rest("GET", read, token=ann)["me"]["read"] != "2":
-            first.wait_for_timeout(50)
+        wait("the first device's read position", lambda: self.server.rest(
+            "GET", f"/conversations/{room}/receipts", token=token)["me"]["read"] == "2")
         first.close()
         write("three", "four")
         second = self.page(link)

@@ -3,7 +3,7 @@ public import EventLoop
 import Glibc
 import SeededRandom
 
-/// What runs on a simulated machine.
+/// A program on a simulated machine.
 public protocol SimulatedProcess: AnyObject {
     /// Does everything that is due, with the machine's clocks and sockets. Called when a socket has
     /// changed, and at the time that the last call returned.
@@ -12,7 +12,7 @@ public protocol SimulatedProcess: AnyObject {
     func run() -> Int64?
 }
 
-/// How a process ends.
+/// The end of a process.
 public enum SimulatedEnd: Sendable {
     /// The kernel closes its sockets.
     case killed

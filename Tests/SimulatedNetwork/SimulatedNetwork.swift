@@ -78,13 +78,6 @@ public final class SimulatedNetwork {
         }
     }
 
-    /// Blocks or opens both directions.
-    public func setBlocked(_ isBlocked: Bool, between one: SimulatedHost, and other: SimulatedHost)
-    {
-        self[one, other].isBlocked = isBlocked
-        self[other, one].isBlocked = isBlocked
-    }
-
     /// Resets all connections between two machines. Both ends notice.
     public func reset(between one: SimulatedHost, and other: SimulatedHost) {
         for (socket, peer) in self.connections(between: one, and: other) {

@@ -30,7 +30,7 @@ final class SimulatedSocket {
     var held: [SimulatedSegment] = []
     var isForgotten = false
 
-    /// What the two kernels buffer together.
+    /// The number of bytes that the two kernels buffer together.
     static let bufferBytes = 256 << 10
 
     init(_ host: SimulatedHost, _ descriptor: Int32) {

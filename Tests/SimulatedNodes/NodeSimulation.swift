@@ -25,14 +25,14 @@ public final class NodeSimulation {
         public let history: [String]
     }
 
-    /// What a simulation plays besides its seed.
+    /// The size and the faults of a simulation.
     public struct SimulationSettings: Sendable {
         public var nodes = 3
         /// 1 for a standalone Redis, more for the masters of a Redis Cluster.
         public var redisMasters = 1
         public var users = 6...9
         public var hasFaults = true
-        /// How long users send.
+        /// The time during which users send.
         public var seconds: Int64 = 100
 
         /// Three nodes with faults.
@@ -181,7 +181,7 @@ public final class NodeSimulation {
         }
     }
 
-    /// What the users do not agree on, or what is lost or doubled.
+    /// A difference between the users, or a lost or doubled message; nil if there is none.
     private var disagreement: String? {
         var histories: [String: [SimulatedUser.UsersMessage]] = [:]
         for user in self.users {

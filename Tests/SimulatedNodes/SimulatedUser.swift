@@ -38,7 +38,7 @@ final class SimulatedUser: SimulatedProcess {
     private var input: [UInt8] = []
     private var output = ByteBuffer()
     private var reader = WebSocketReader(role: .client)
-    /// When the last byte arrived.
+    /// The time at which the last byte arrived.
     private var heardAt: Int64 = 0
 
     /// All messages, without gaps from the first one on.
@@ -47,7 +47,7 @@ final class SimulatedUser: SimulatedProcess {
     private var unanswered: [UnansweredSend] = []
     /// The texts that were answered: stored for ever.
     private(set) var acknowledged: [String: String] = [:]
-    /// How many WebSockets were opened.
+    /// The number of WebSockets that were opened.
     private(set) var connectionCount = 0
     /// The first broken promise.
     private(set) var violation: String?

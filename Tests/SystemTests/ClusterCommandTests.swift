@@ -105,7 +105,7 @@ struct ClusterCommandTests {
         let port = try #require(cluster.nodes[0].adminPort)
         let alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
         for number in 1...3 { try alice.post("message \(number)") }
-        let owner = try confab("owner", "lobby", "--output", "json", at: port).document
+        let owner = try self.owner(of: "lobby", at: port)
         let shard = try #require(owner.number("shard"))
         let redis = try #require(cluster.services.first { $0.name == "redis" })
         let key = "confab:{s\(Int(shard))}:log:default:lobby"

@@ -45,8 +45,8 @@ public struct Deadline: Sendable {
 
     /// Asks a hundred times per second until there is an answer.
     ///
-    /// What it waits for may be a task, which gets a thread only after the tasks of all tests that
-    /// were started before. So it waits as long as for a program.
+    /// The answer may come from a task, which gets a thread only after the tasks of all tests that
+    /// were started before. So the limit is that of a program.
     public static func waitAsync<Answer>(
         for description: @autoclosure () -> String, until answer: () async throws -> Answer?
     ) async throws -> Answer {

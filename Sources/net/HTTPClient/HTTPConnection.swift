@@ -2,7 +2,7 @@ public import EventLoop
 public import HTTPWire
 public import TLS
 
-/// What became of a request on an `HTTPConnection`.
+/// The end of a request on an `HTTPConnection`.
 public enum HTTPConnectionResult<Answer> {
     case answer(Answer)
     /// No connection could be established.
@@ -18,7 +18,7 @@ public enum HTTPConnectionResult<Answer> {
 ///
 /// The caller passes on the events of its socket and the loop's ticks.
 public struct HTTPConnection<Reader: HTTPAnswerReader> {
-    /// What became of the request; nil while it is under way.
+    /// The end of the request; nil while it is under way.
     public typealias Result = HTTPConnectionResult<Reader.Answer>
 
     private enum Phase { case connecting(rest: [SocketAddress]), handshake, exchange, idle, ended }

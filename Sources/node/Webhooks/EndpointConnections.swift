@@ -147,7 +147,9 @@ struct EndpointConnections {
             switch result {
             case .answer(let answer): outcome = answer
             case .unreachable(let reason), .broken(let reason): outcome = .failed(reason)
-            case .timeout: outcome = .failed("no answer within 15 seconds")
+            case .timeout:
+                let seconds = Self.requestTimeout.components.seconds
+                outcome = .failed("no answer within \(seconds) seconds")
             case .stale: outcome = nil
             }
             if let outcome {

@@ -48,7 +48,7 @@ public struct HTTPClientResponse: Sendable {
     }
 }
 
-/// Why a client has no response.
+/// The reason why a client has no response.
 public enum HTTPAnswerError: Error, Sendable, Equatable {
     /// The connection ended before the first byte.
     case missing

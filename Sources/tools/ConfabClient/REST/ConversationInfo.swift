@@ -1,7 +1,7 @@
 public import Bytes
 import JSON
 
-/// Who may join a conversation.
+/// The users that may join a conversation.
 public enum ConversationAccess: String, Sendable {
     /// Every user who has the link.
     case open
@@ -117,7 +117,7 @@ public struct ConversationReceipts: Sendable, Equatable {
     public let delivered: Int
     /// The 100 highest positions, highest first.
     public let members: [MemberPosition]
-    /// How many members have a position.
+    /// The number of members that have a position.
     public let total: Int
 
     init(_ tree: JSONTree) {
