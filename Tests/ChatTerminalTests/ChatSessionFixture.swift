@@ -142,6 +142,7 @@ struct ChatSessionFixture {
         case .typing(let isTyping): self.session.setTyping(isTyping, at: now, into: &steps)
         case .read(let id): self.session.read(id, at: now, into: &steps)
         case .close: self.session.close(into: &steps)
+        case .leave: break
         }
         guard let command else { return }
         self.lastRequestID += 1

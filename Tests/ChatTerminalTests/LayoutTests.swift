@@ -167,7 +167,7 @@ struct SeveralConversationsTests {
         #expect(chat.rooms.count == 2)
     }
 
-    @Test("are listed, and left")
+    @Test("are listed, and closed")
     func listing() {
         var chat = self.chat()
         _ = self.type("/join dev", &chat)
@@ -181,11 +181,55 @@ struct SeveralConversationsTests {
                 TermEntry(term: "1 lobby", text: "1 new"),
                 TermEntry(term: "2 dev", text: "this one, connecting"),
             ])
-        #expect(self.type("/leave", &chat).prefix(2) == [.act(.close, in: "dev"), .redraw])
-        guard case .show(.error)? = self.type("/leave", &chat).first else {
-            Issue.record("the last conversation can be left")
+        #expect(self.type("/close", &chat).prefix(2) == [.act(.close, in: "dev"), .redraw])
+        guard case .show(.error)? = self.type("/close", &chat).first else {
+            Issue.record("the last conversation can be closed")
             return
         }
+    }
+
+    /// The server may end the connection of a user who leaves before it answers.
+    @Test("are left", arguments: [false, true])
+    func leaving(isRefusedFirst: Bool) {
+        var chat = self.chat()
+        _ = self.type("/join dev", &chat)
+        for (id, following) in [("dev", TerminalStep.redraw), ("lobby", .exit(0))] {
+            #expect(self.type("/leave", &chat) == [.act(.leave, in: id)])
+            var steps: [TerminalStep] = []
+            if isRefusedFirst {
+                let change = StateChange(state: .refused, reason: "You were removed.")
+                chat.received(.state(change), from: id, at: self.now, into: &steps)
+            }
+            chat.answered(.leave, in: id, with: .done, into: &steps)
+            #expect(steps.contains(.show(.notice("You have left \(id)."))))
+            #expect(steps.contains(following))
+        }
+    }
+
+    @Test("are not left if the server refuses, or while lines are unsent")
+    func refusedLeaving() {
+        var chat = self.chat()
+        _ = self.type("hello", &chat)
+        #expect(self.type("/leave", &chat).count == 1)
+        #expect(!chat.current.isLeaving)
+        chat.current.unsent = []
+        _ = self.type("/leave", &chat)
+        var steps: [TerminalStep] = []
+        chat.answered(.leave, in: "lobby", with: .failed("no"), into: &steps)
+        #expect(steps == [.show(.error("The server says: no"))])
+        #expect(!chat.current.isLeaving && chat.rooms.count == 1)
+    }
+
+    @Test("list their members", arguments: [false, true])
+    func members(hasMore: Bool) {
+        var chat = self.chat()
+        #expect(self.type("/members", &chat) == [.act(.members, in: "lobby")])
+        var steps: [TerminalStep] = []
+        chat.answered(
+            .members, in: "lobby", with: .members(["Ann (creator)", "Bob"], hasMore: hasMore),
+            into: &steps)
+        let text = "Members: Ann (creator), Bob\(hasMore ? " and more" : "")."
+        #expect(steps == [.show(.notice(text))])
     }
 
     @Test(

@@ -80,6 +80,26 @@ struct ChatDialectTests {
         #expect(bob.output.lines == Array(history.dropFirst()))
     }
 
+    @Test("lists the members, and ends the membership", arguments: dialects)
+    func leaving(_ dialect: String) throws {
+        let server = try ConfabServer()
+        let ann = try self.chat("ann", in: dialect, at: server)
+        defer { ann.kill() }
+        try self.writeLine("one", ann, as: "ann")
+        let bob = try self.chat("bob", in: dialect, at: server)
+        defer { bob.kill() }
+        try self.writeLine("two", bob, as: "bob")
+        try bob.writeLine("/members")
+        let members = try bob.errors.line("the members") { $0.hasPrefix("Members: ") }
+        #expect(members.contains("ann") && members.contains("bob"))
+        try bob.writeLine("/leave")
+        #expect(try bob.waitForExit() == .exited(0), "\(bob.errors.lines)")
+        #expect(bob.errors.text.contains("You have left lobby."))
+        try ann.writeLine("/members")
+        let rest = try ann.errors.line("the members") { $0.hasPrefix("Members: ") }
+        #expect(rest.contains("ann") && !rest.contains("bob"))
+    }
+
     @Test(
         "sends the lines of a file, waits for the answers, and exits with 0",
         .long, arguments: dialects)

@@ -5,9 +5,13 @@ internal import Glibc
 /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) is stored as the IPv4
 /// address. A socket that listens on both families reports its IPv4 clients in the mapped form.
 public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
+    // Two numbers, because a `UInt128` has an alignment of 16 bytes: the address would occupy 32.
+    private let upper: UInt64
+    private let lower: UInt64
     public let isIPv6: Bool
+
     /// The address in host byte order. IPv4 uses the lower 32 bits.
-    let value: UInt128
+    var value: UInt128 { UInt128(self.upper) << 64 | UInt128(self.lower) }
 
     /// Parses `192.0.2.1` or `2001:db8::1`. Returns nil for any other text, also for an address
     /// with a zone (`%eth0`).
@@ -42,14 +46,15 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     private init(isIPv6: Bool, value: UInt128) {
+        self.upper = UInt64(value >> 64)
+        self.lower = UInt64(truncatingIfNeeded: value)
         self.isIPv6 = isIPv6
-        self.value = value
     }
 
     /// The address without the last 64 bits of an IPv6 address: all addresses of one machine are
     /// in one such network.
     public var network64: IPAddress {
-        self.isIPv6 ? IPAddress(isIPv6: true, value: (self.value >> 64) << 64) : self
+        self.isIPv6 ? IPAddress(isIPv6: true, value: UInt128(self.upper) << 64) : self
     }
 
     public var isLoopback: Bool {

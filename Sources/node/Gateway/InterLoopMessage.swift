@@ -92,7 +92,6 @@ struct ConnectionHandoff: @unchecked Sendable {
     let isCompressed: Bool
     /// When the token expires, in monotonic milliseconds; 0 for never.
     let expiresAt: Int64
-    let userRate: UserRate?
     /// The unsent response to the upgrade request.
     let response: SharedFrame
     /// The input after the upgrade request.

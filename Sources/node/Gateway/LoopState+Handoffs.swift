@@ -25,7 +25,6 @@ extension LoopState {
             tls: connection.tls, session: session,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
             isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
-            userRate: webSocket.userRate,
             response: response, unread: unread, trace: trace)
         let shared = self.context.shared
         self.pool.detach(connection) { socket in
@@ -80,7 +79,6 @@ extension LoopState {
                 acceptsCompression: handoff.acceptsCompression,
                 isCompressed: handoff.isCompressed)
             webSocket.expiresAt = handoff.expiresAt
-            webSocket.userRate = handoff.userRate
             let connection = Connection(
                 token: token, peer: handoff.peer, listenerRole: .clients,
                 addressShare: handoff.addressShare, tls: handoff.tls,

@@ -72,7 +72,6 @@ extension LoopState {
             acceptsCompression: request.upgrade.clientMayCompress,
             isCompressed: request.upgrade.serverMayCompress)
         webSocket.expiresAt = request.expiry
-        webSocket.userRate = request.userRate
         connection.phase = .webSocket(webSocket)
         connection.peer = request.peer
         connection.addressShare = request.addressShare

@@ -204,13 +204,13 @@ extension ChatTerminalLoop {
         case .close: room.close()
         default:
             self.answer(action, in: room) { () async throws(ConfabError) in
-                try await Self.result(of: action, in: room)
+                try await self.result(of: action, in: room)
             }
         }
     }
 
     /// Carries out an action that the server answers.
-    private static func result(of action: RoomAction, in room: ConfabConversation)
+    private func result(of action: RoomAction, in room: ConfabConversation)
         async throws(ConfabError) -> ActionAnswer
     {
         switch action {
@@ -218,7 +218,14 @@ extension ChatTerminalLoop {
         case .edit(let id, let text): try await room.edit(id, text)
         case .delete(let id): try await room.delete(id)
         case .history(let count): return .messages(try await room.history(count))
-        case .members: return .members(try await room.members())
+        case .leave: try await self.confab.leave(room.id)
+        case .members where room.capabilities.contains(.members):
+            return .members(try await room.members())
+        case .members:
+            let page = try await self.confab.members(room.id)
+            return .members(
+                page.members.map { $0.user == page.creator ? "\($0.name) (creator)" : $0.name },
+                hasMore: page.nextCursor != nil)
         case .react(let id, let emoji, let isOn): try await room.react(id, emoji, on: isOn)
         case .pin(let id): try await room.pin(id)
         case .unpin(let id): try await room.unpin(id)

@@ -9,11 +9,12 @@ extension TerminalChat {
             TermEntry(term: "/join ID", text: "open another conversation"),
             TermEntry(term: "/switch ID", text: "change the conversation; a number works too"),
             TermEntry(term: "/list", text: "list the open conversations with new messages"),
-            TermEntry(term: "/leave", text: "close this conversation"),
+            TermEntry(term: "/close", text: "close this conversation here; you remain a member"),
+            TermEntry(term: "/leave", text: "end your membership of this conversation"),
+            TermEntry(term: "/members", text: "list the members"),
         ]
-        if self.supports(.presence) || self.supports(.members) {
-            let text = self.supports(.presence) ? "list the users online" : "list the members"
-            entries.append(TermEntry(term: "/who", text: text))
+        if self.supports(.presence) {
+            entries.append(TermEntry(term: "/who", text: "list the users online"))
         }
         if self.supports(.history) {
             entries.append(
@@ -56,10 +57,13 @@ extension TerminalChat {
         case "/join": self.join(argument, into: &steps)
         case "/switch": self.switchTo(argument, into: &steps)
         case "/list": self.show(.list(self.roomList), into: &steps)
+        case "/close": self.close(into: &steps)
+        case "/leave" where self.current.id.isEmpty, "/members" where self.current.id.isEmpty:
+            self.reject("An inbox has no members.", into: &steps)
         case "/leave": self.leave(into: &steps)
+        case "/members": self.request(.members, into: &steps)
         case "/who" where self.supports(.presence):
             self.show(.notice(self.current.presence.summary), into: &steps)
-        case "/who" where self.supports(.members): self.request(.members, into: &steps)
         case "/history" where self.supports(.history):
             guard let count = argument.isEmpty ? Self.historyLimit : Int(argument),
                 (1...100).contains(count)
@@ -168,16 +172,40 @@ extension TerminalChat {
         self.show(room: index, into: &steps)
     }
 
-    private mutating func leave(into steps: inout [TerminalStep]) {
+    private mutating func close(into steps: inout [TerminalStep]) {
         guard self.rooms.count > 1 else {
             return self.reject("This is the only open conversation; /quit quits.", into: &steps)
         }
-        guard self.current.unsent.isEmpty else {
-            return self.reject(
-                "Some lines are not sent yet; /leave again when they are.", into: &steps)
-        }
+        guard self.allLinesAreSent("/close", into: &steps) else { return }
         self.act(.close, into: &steps)
         self.removeRoom(self.currentIndex, into: &steps)
+    }
+
+    /// Ends the user's membership. The server may end the connection before it answers.
+    private mutating func leave(into steps: inout [TerminalStep]) {
+        guard self.allLinesAreSent("/leave", into: &steps) else { return }
+        self.current.isLeaving = true
+        self.request(.leave, into: &steps)
+    }
+
+    private mutating func allLinesAreSent(
+        _ command: String, into steps: inout [TerminalStep]
+    ) -> Bool {
+        if self.current.unsent.isEmpty { return true }
+        self.reject("Some lines are not sent yet; \(command) again when they are.", into: &steps)
+        return false
+    }
+
+    /// The user is no member any more. The chat ends with its last conversation.
+    mutating func left(_ index: Int, into steps: inout [TerminalStep]) {
+        let notice = ChatLine.notice("You have left \(self.rooms[index].label).")
+        guard self.rooms.count > 1 else {
+            self.show(notice, into: &steps)
+            return self.exit(into: &steps)
+        }
+        steps.append(.act(.close, in: self.rooms[index].id))
+        self.removeRoom(index, into: &steps)
+        self.show(notice, into: &steps)
     }
 
     mutating func removeRoom(_ index: Int, into steps: inout [TerminalStep]) {

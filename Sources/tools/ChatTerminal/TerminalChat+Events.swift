@@ -67,6 +67,7 @@ extension TerminalChat {
         }
         self.rooms[index].pendingCommands -= 1
         switch answer {
+        case .done where action == .leave: self.left(index, into: &steps)
         case .done: break
         case .messages(let messages):
             if let sentence = Self.goneRootSentence(for: action, messages) {
@@ -78,12 +79,15 @@ extension TerminalChat {
             if messages.isEmpty {
                 self.add(.notice(Self.emptySentence(for: action)), to: index, into: &steps)
             }
-        case .members(let names):
+        case .members(let names, let hasMore):
             let list = names.map { SafeText.line($0, limit: 128) }.joined(separator: ", ")
-            let text = names.isEmpty ? "There are no members." : "Members: \(list)."
+            let text =
+                names.isEmpty
+                ? "There are no members." : "Members: \(list)\(hasMore ? " and more" : "")."
             self.add(.notice(text), to: index, into: &steps)
         case .failed(let reason):
             self.failedCount += 1
+            if action == .leave { self.rooms[index].isLeaving = false }
             self.add(.error(Self.sentence(reason, nil)), to: index, into: &steps)
         }
     }
@@ -255,6 +259,7 @@ extension TerminalChat {
     private mutating func refused(
         _ reason: String, in index: Int, into steps: inout [TerminalStep]
     ) {
+        guard !self.rooms[index].isLeaving else { return self.left(index, into: &steps) }
         guard self.rooms.count > 1 else {
             self.add(.error(reason), to: index, into: &steps)
             return self.giveUp(into: &steps)

@@ -8,6 +8,8 @@ struct TerminalRoom {
     let capabilities: Set<ClientCapability>
     var state = ClientState.offline
     var hasJoined = false
+    /// The user has asked to end its membership.
+    var isLeaving = false
     /// When the connection was lost; nil while connected.
     var lostAt: MonotonicTime?
     var presence = PresenceList()
@@ -115,6 +117,7 @@ enum RoomAction: Equatable {
     case delete(Int)
     case history(Int)
     case members
+    case leave
     case react(Int, String, isOn: Bool)
     case pin(Int)
     case unpin(Int)
@@ -137,6 +140,7 @@ enum ActionAnswer: Equatable {
     case done
     /// In the order of the display.
     case messages([ChatMessage])
-    case members([String])
+    /// - Parameter hasMore: they are not all.
+    case members([String], hasMore: Bool = false)
     case failed(String)
 }

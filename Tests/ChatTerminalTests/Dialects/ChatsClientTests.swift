@@ -244,7 +244,8 @@ struct ChatsClientTests {
             fixture.receive(error("conversation ended", "newMessage")).shown == [
                 "error Not sent: one (conversation ended)", "notice The conversation was ended.",
             ])
-        #expect(fixture.type("/who").sent == [#"{"type":"getChatDetails","data":{"chatId":5}}"#])
+        #expect(
+            fixture.type("/members").sent == [#"{"type":"getChatDetails","data":{"chatId":5}}"#])
         #expect(
             fixture.receive(error("no such conversation", "getChatDetails")).shown == [
                 "error The server says: no such conversation"
@@ -274,7 +275,7 @@ struct ChatsClientTests {
     func members() {
         var fixture = self.fixture()
         _ = self.joinConversation(&fixture)
-        _ = fixture.type("/who")
+        _ = fixture.type("/members")
         let details =
             #"""
             {"type":"chatDetails","data":{"id":5,"participants":[{"id":7,"username":"Ann"},\#

@@ -133,7 +133,7 @@ extension ChatBridge {
     private mutating func sendEncodedFrames(_ connection: Connection) {
         guard !self.pool.frames.isEmpty else { return }
         if let webSocket = connection.webSocket, !webSocket.hasSentClose {
-            self.chargeReplay(self.pool.frames.count, to: webSocket)
+            self.chargeReplay(self.pool.frames.count, to: webSocket, connection)
             self.sendRequested(self.pool.frames.frame, to: connection, webSocket)
         }
         self.pool.frames.removeAll()

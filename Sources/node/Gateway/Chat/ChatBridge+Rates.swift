@@ -65,12 +65,7 @@ extension ChatBridge {
     /// released, because most connections are idle.
     mutating func updateRate(of webSocket: WebSocketState, _ connection: Connection) {
         let (limits, now) = (self.context.userLimits, self.context.now.monotonic)
-        guard let rate = webSocket.rate else {
-            if webSocket.userRate?.isFull(limits: limits, at: now) == true {
-                webSocket.userRate = nil
-            }
-            return
-        }
+        guard let rate = webSocket.rate else { return }
         if rate.endReplayWait(at: now) {
             self.resumeCatchUp(connection, webSocket)
             self.resumeFurtherRead(connection, webSocket)
@@ -79,15 +74,12 @@ extension ChatBridge {
             self.resumeReadingIfUnblocked(connection, webSocket)
         } else if rate.isAsNew(limits: limits, at: now) {
             webSocket.rate = nil
-            webSocket.userRate = nil
         }
     }
 
     /// The user of a connection has become known. Its frames have counted for its address so far.
     func userChanged(of webSocket: WebSocketState, _ connection: Connection) {
-        webSocket.userRate = nil
-        guard let rate = webSocket.rate else { return }
-        rate.changeUser(to: self.context.userRate(of: webSocket, connection))
+        webSocket.rate?.changeUser(to: self.context.storedUserRate(of: webSocket, connection))
     }
 
     private func rate(of webSocket: WebSocketState, _ connection: Connection) -> ConnectionRate {
@@ -108,8 +100,8 @@ extension ChatBridge {
     }
 
     /// Counts the bytes of a page that is sent.
-    func chargeReplay(_ bytes: Int, to webSocket: WebSocketState) {
-        webSocket.userRate?.chargeReplay(
+    func chargeReplay(_ bytes: Int, to webSocket: WebSocketState, _ connection: Connection) {
+        self.context.userRate(of: webSocket, connection).chargeReplay(
             bytes: bytes, limits: self.context.userLimits, at: self.context.now.monotonic)
     }
 
@@ -121,8 +113,7 @@ extension ChatBridge {
         _ connection: Connection, _ webSocket: WebSocketState, _ step: SessionStep,
         after bytes: Int
     ) {
-        self.context.userRate(of: webSocket, connection).chargeReplay(
-            bytes: bytes, limits: self.context.userLimits, at: self.context.now.monotonic)
+        self.chargeReplay(bytes, to: webSocket, connection)
         guard self.admitReplay(connection, webSocket) else {
             webSocket.furtherRead = WebSocketState.FurtherRead(step: step)
             return self.blockReading(connection, webSocket)
@@ -164,7 +155,7 @@ extension ChatBridge {
         // An inbox has no members.
         guard !key.isInbox else { return nil }
         let user =
-            webSocket.userRate
+            webSocket.rate?.user
             ?? self.context.shared.rates.existing(LimitKey(of: webSocket, connection))
         return user?.entryRefusal(
             limits: self.context.userLimits, at: self.context.now.monotonic)
@@ -217,12 +208,15 @@ extension ChatBridge {
 
 extension LoopContext {
     func userRate(of webSocket: WebSocketState, _ connection: Connection) -> UserRate {
-        if let user = webSocket.userRate { return user }
-        let user = self.shared.rates.rate(
+        webSocket.rate?.user ?? self.storedUserRate(of: webSocket, connection)
+    }
+
+    fileprivate func storedUserRate(
+        of webSocket: WebSocketState, _ connection: Connection
+    ) -> UserRate {
+        self.shared.rates.rate(
             of: LimitKey(of: webSocket, connection), limits: self.userLimits,
             at: self.now.monotonic)
-        webSocket.userRate = user
-        return user
     }
 
     func rate(of webSocket: WebSocketState, _ connection: Connection) -> ConnectionRate {

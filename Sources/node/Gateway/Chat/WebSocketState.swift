@@ -10,9 +10,7 @@ import HTTPWire
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: (any DialectSession)?
-    /// The allowances that the user has left; nil while they are unused.
-    @exclusivity(unchecked) var userRate: UserRate?
-    /// Nil before the client's first message.
+    /// Nil while the client sends nothing. Most connections only listen.
     @exclusivity(unchecked) var rate: ConnectionRate?
     /// A further read of a request that waits until the user's replays may continue.
     @exclusivity(unchecked) var furtherRead: FurtherRead?

@@ -46,8 +46,8 @@ final class AddressLedger: Sendable {
 /// The place of one connection in the counts of its address. It moves with the connection, and its
 /// end frees the place.
 final class AddressShare: Sendable {
-    private let key: IPAddress
     private let ledger: AddressLedger
+    private let key: IPAddress
     private let hasToken: Atomic<Bool>
 
     fileprivate init(_ key: IPAddress, hasToken: Bool, in ledger: AddressLedger) {

@@ -33,13 +33,13 @@ final class Connection {
     /// proxy reports, with port 0.
     @exclusivity(unchecked) var peer: SocketAddress
     let listenerRole: ListenerRole
+    /// The client has shown a token or a user. The pool counts the others.
+    @exclusivity(unchecked) private(set) var isIdentified = false
     /// The limit that the connection exceeds; nil for none.
     @exclusivity(unchecked) private(set) var exceededLimit: ConnectionLimit?
     /// The connection's place in the counts of its address. Nil for a proxy's connection, whose
     /// requests are of different clients.
     @exclusivity(unchecked) var addressShare: AddressShare?
-    /// The client has shown a token or a user. The pool counts the others.
-    @exclusivity(unchecked) private(set) var isIdentified = false
     @exclusivity(unchecked) var tls: TLSConnection?
     @exclusivity(unchecked) var phase: Phase
     /// Bytes that were read and not consumed: a partial frame, or input of a connection whose

@@ -66,16 +66,18 @@ final class RateLedger: Sendable {
     var count: Int { self.state.withLock { $0.users.rates.count } }
 }
 
+private let leastPurgedRates = 1024
+
 private struct RateTable<Key: Hashable & Sendable>: Sendable {
     private(set) var rates: [Key: UserRate] = [:]
     /// The number of rates at which those without a use are removed.
-    private var purgeAt = 4096
+    private var purgeAt = leastPurgedRates
 
     mutating func rate(of key: Key, _ limits: UserLimits, at now: Int64) -> UserRate {
         if let rate = self.rates[key] { return rate }
         if self.rates.count >= self.purgeAt {
             self.purge(limits, at: now)
-            self.purgeAt = max(4096, 4 * self.rates.count)
+            self.purgeAt = max(leastPurgedRates, 4 * self.rates.count)
         }
         let rate = UserRate(limits: limits, at: now)
         self.rates[key] = rate

@@ -49,8 +49,7 @@ extension LoopState {
                 self.http.recordToken(connection)
                 // Clients without a token are bounded in number, and their first frames count.
                 if self.http.hasToken,
-                    case .failure(let error) = self.http.countConnect(
-                        of: self.http.limitKey(connection))
+                    let error = self.http.connectRefusal(of: self.http.limitKey(connection))
                 {
                     return self.http.refuse(connection, error, self.context.closingContext)
                 }
@@ -93,7 +92,7 @@ extension LoopState {
             case .upgrade(let id):
                 let known = try self.sessionRequest(id, connection, span)
                 if let owner = known.owner,
-                    case .failure(let error) = self.http.countConnect(
+                    let error = self.http.connectRefusal(
                         of: LimitKey(
                             owner.user, tenant: owner.tenant,
                             from: self.http.clientAddress(connection).ip))

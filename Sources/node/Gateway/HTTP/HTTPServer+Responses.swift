@@ -101,14 +101,14 @@ extension HTTPServer {
     }
 
     /// Counts a new WebSocket or session of a user.
-    func countConnect(of key: LimitKey) -> Result<UserRate, HTTPError> {
+    ///
+    /// - Returns: why it is refused; nil if it is not.
+    func connectRefusal(of key: LimitKey) -> HTTPError? {
         let (limits, now) = (self.context.userLimits, self.context.now.monotonic)
         let user = self.context.shared.rates.rate(of: key, limits: limits, at: now)
-        guard let wait = user.consumeConnect(limits: limits, at: now) else {
-            return .success(user)
-        }
+        guard let wait = user.consumeConnect(limits: limits, at: now) else { return nil }
         self.context.counters.rateLimited += 1
-        return .failure(.rateLimited(retryAfter: wait))
+        return .rateLimited(retryAfter: wait)
     }
 
     /// The user of the present request, by its credentials.

@@ -29,9 +29,8 @@ extension HTTPServer {
         guard self.isAllowedOrigin(connection, span) else { throw .originRefused }
         let addressShare = try self.admitAddress(connection)
         var opening = UpgradeRequest.Opening.echo
-        var userRate: UserRate?
         if let target {
-            userRate = try self.countConnect(of: self.limitKey(connection)).get()
+            if let refusal = self.connectRefusal(of: self.limitKey(connection)) { throw refusal }
             switch self.context.settings.dialects[target.dialect].open(target.request) {
             case .refused(let status, let sentence):
                 throw HTTPError(HTTPStatus(rawValue: status), sentence)
@@ -45,7 +44,7 @@ extension HTTPServer {
         }
         return UpgradeRequest(
             upgrade: upgrade, dialect: target?.dialect ?? -1, expiry: self.tokenExpiry,
-            peer: self.clientAddress(connection), addressShare: addressShare, userRate: userRate,
+            peer: self.clientAddress(connection), addressShare: addressShare,
             responseContext: self.responseContext(
                 willClose: self.context.isDraining || self.head.body != .bytes(0)),
             opening: opening)
@@ -87,8 +86,6 @@ struct UpgradeRequest {
     let expiry: Int64
     let peer: SocketAddress
     let addressShare: AddressShare
-    /// Nil for the echo.
-    let userRate: UserRate?
     /// For a refusal.
     let responseContext: HTTPResponseContext
     let opening: Opening
