@@ -19,8 +19,11 @@ struct ClusterReaderTests {
         self.reader = try Self.reader(self.redis.url)
     }
 
-    private static func reader(_ url: String) throws -> ClusterReader {
-        try ClusterReader(try RedisURL(url), trusting: nil, clusterName: "confab")
+    private static func reader(
+        _ url: String, timeout: Duration = Deadline.defaultTimeout
+    ) throws -> ClusterReader {
+        try ClusterReader(
+            try RedisURL(url), trusting: nil, clusterName: "confab", timeout: timeout)
     }
 
     private func store(_ view: View) throws {
@@ -124,7 +127,7 @@ struct ClusterReaderTests {
 
     @Test("fails within its timeout without a server, and may be retried")
     func unreachable() throws {
-        let reader = try Self.reader("redis://127.0.0.1:\(freePort())")
+        let reader = try Self.reader("redis://127.0.0.1:\(freePort())", timeout: .seconds(1))
         let error = Self.error { try reader.checkAccess() }
         #expect(error?.isPermanent == false, "\(String(describing: error))")
         try self.reader.checkAccess()

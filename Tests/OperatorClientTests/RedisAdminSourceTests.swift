@@ -20,7 +20,9 @@ struct RedisAdminSourceTests {
     init() throws {
         self.redis = try RedisServer()
         self.source = RedisAdminSource(
-            try ClusterReader(try RedisURL(self.redis.url), trusting: nil, clusterName: "confab"))
+            try ClusterReader(
+                try RedisURL(self.redis.url), trusting: nil, clusterName: "confab",
+                timeout: Deadline.defaultTimeout))
     }
 
     /// Stores two nodes: `n1` has a heartbeat in the future, and `n2` had none for a long time.

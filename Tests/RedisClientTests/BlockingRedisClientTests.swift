@@ -11,7 +11,7 @@ extension RealServers {
             _ url: String, _ adjust: (inout RedisSettings) -> Void = { _ in }
         ) throws -> BlockingRedisClient {
             var settings = try RedisSettings(RedisURL(url))
-            settings.commandTimeout = .seconds(2)
+            settings.commandTimeout = Deadline.defaultTimeout
             adjust(&settings)
             return try BlockingRedisClient(settings, name: "test")
         }

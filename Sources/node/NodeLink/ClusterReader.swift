@@ -62,20 +62,22 @@ public final class ClusterReader: Sendable {
 
     /// Starts to connect; the first command waits for the connection.
     ///
-    /// - Parameter authorities: a PEM file with the trusted authorities for `rediss`; nil for the
-    ///   system's.
-    public init(_ url: RedisURL, trusting authorities: String?, clusterName: String) throws {
+    /// - Parameters:
+    ///   - authorities: a PEM file with the trusted authorities for `rediss`; nil for the system's.
+    ///   - timeout: for connecting, and for each command.
+    public init(
+        _ url: RedisURL, trusting authorities: String?, clusterName: String,
+        timeout: Duration = .seconds(2)
+    ) throws {
         var settings = try RedisSettings(url, trusting: authorities)
         settings.name = "confab-operator"
-        settings.connectTimeout = Self.timeout
-        settings.commandTimeout = Self.timeout
+        settings.connectTimeout = timeout
+        settings.commandTimeout = timeout
         self.settings = settings
         self.redisKeys = ClusterRedisKeys(cluster: clusterName)
         self.layout = LayoutReader(of: clusterName)
         self.redis = try BlockingRedisClient(settings, name: "operator")
     }
-
-    private static let timeout = Duration.seconds(2)
 
     func send(_ queries: [RedisQuery]) throws(ClusterReadError) -> [RedisValue] {
         do throws(BlockingRedisClient.CallFailure) {
