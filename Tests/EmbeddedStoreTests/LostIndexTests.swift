@@ -62,7 +62,7 @@ struct LostIndexTests {
     func report() async throws {
         let folder = try TemporaryFolder()
         let store = try SQLiteStore(path: folder.file("confab.db"), history: 100)
-        let report = await store.inspect(within: .seconds(10))
+        let report = await store.inspect(within: Deadline.defaultTimeout)
         #expect(report.integrity == .intact && report.journalMode == "wal")
         #expect(report.totalBytes > report.freeBytes && report.freeBytes > 0)
         store.close()

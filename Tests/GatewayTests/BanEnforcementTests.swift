@@ -31,7 +31,7 @@ struct BanEnforcementTests {
     }
 
     private static func refresh(_ node: TestNode) async -> Int? {
-        await node.gateway.refreshBans(within: .seconds(10))
+        await node.gateway.refreshBans(within: Deadline.defaultTimeout)
     }
 
     /// The last text frame before the close, and the close.
@@ -162,13 +162,16 @@ struct BanEnforcementTests {
         let bob = try node.conversationClient("bob", in: "one")
         let gateway = node.gateway
         #expect(
-            await gateway.disconnect(user: "ann", in: "default", within: .seconds(10)) == 2)
+            await gateway.disconnect(user: "ann", in: "default", within: Deadline.defaultTimeout)
+                == 2)
         let end = try Self.end(ann.socket)
         #expect((end.code, end.2) == (1012, "disconnected by an operator"))
         try Deadline.wait(
             for: "the end of the session", untilTrue: { try polling.poll().status == 400 })
         try bob.post("still here")
         try node.conversationClient("ann", in: "one").post("back")
-        #expect(await gateway.disconnect(user: "eve", in: "default", within: .seconds(10)) == 0)
+        #expect(
+            await gateway.disconnect(user: "eve", in: "default", within: Deadline.defaultTimeout)
+                == 0)
     }
 }

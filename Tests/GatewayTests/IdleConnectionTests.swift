@@ -298,7 +298,7 @@ struct ServerCloseTests {
         let bytes = try socket.stream.peek(atLeast: 4)
         #expect(bytes.contains(0x88))
         #expect(node.gateway.connectionCount == 1)
-        #expect(socket.stream.readToEnd(within: .seconds(20)))
+        #expect(socket.stream.readToEnd(within: Deadline.defaultTimeout))
         try node.waitForConnections(0)
         #expect(try node.log("connection closed", atLeast: 1)[0].number("code") == 1001)
     }

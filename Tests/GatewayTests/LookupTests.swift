@@ -15,7 +15,7 @@ import Testing
 
 @Suite("Lists for operators", .ownThread)
 struct LookupTests {
-    private static let time = Duration.seconds(20)
+    private static let time = Deadline.defaultTimeout
 
     /// All connections of a node, read in small slices.
     private func connections(
@@ -54,7 +54,7 @@ struct LookupTests {
         let report = try #require(found.first { $0.user?.displayID == "user7" })
         #expect(report.dialect == "conversations" && report.tenant == "default")
         #expect(report.address.hasPrefix("127.0.0.1:") && !report.isPolling && !report.isSlow)
-        #expect(report.roundTrip == nil && report.idleFor < 20_000)
+        #expect(report.roundTrip == nil && report.idleFor < 300_000)
         let traffic = try #require(report.traffic)
         #expect(traffic.receivedBytes > 100 && traffic.acknowledgedBytes > 100)
         #expect(found.first { $0.dialect == "echo" }?.user == nil)

@@ -19,7 +19,7 @@ private struct LogPipe {
 
     /// Everything that was written, once the queue is empty.
     func finishAndRead() throws -> String {
-        #expect(self.writer.flush(within: .seconds(20)))
+        #expect(self.writer.flush(within: Deadline.defaultTimeout))
         try self.pipe.writing.close()
         return String(decoding: try self.pipe.reading.readToEnd() ?? Data(), as: UTF8.self)
     }
@@ -193,7 +193,7 @@ struct LoggerTests {
                 done.resume(returning: log.pipe.reading.readDataToEndOfFile())
             }
         }
-        #expect(logger.flush(within: .seconds(20)))
+        #expect(logger.flush(within: Deadline.defaultTimeout))
         try log.pipe.writing.close()
         let lines = String(decoding: await reading, as: UTF8.self).split(separator: "\n")
         #expect(lines.count == 800)
@@ -246,7 +246,7 @@ struct LoggerTests {
             for: "a line to be dropped",
             untilTrue: {
                 logger.info("lost event")
-                #expect(logger.flush(within: .seconds(20)))
+                #expect(logger.flush(within: Deadline.defaultTimeout))
                 return logger.droppedCount > 0
             })
         #expect(logger.droppedCount == 1)

@@ -20,7 +20,7 @@ struct StandardErrorCaptureTests {
         ) { Timestamp(milliseconds: 0) }
         capture.start(logger)
         logger.info("first")
-        #expect(logger.flush(within: .seconds(20)))
+        #expect(logger.flush(within: Deadline.defaultTimeout))
         func write(_ text: String) {
             var bytes = Array(text.utf8)
             #expect(Glibc.write(descriptor, &bytes, bytes.count) == bytes.count)
@@ -29,7 +29,7 @@ struct StandardErrorCaptureTests {
         write("ne\n\(String(repeating: "x", count: 1500))\nwithout an end")
         capture.stop()
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        #expect(logger.flush(within: .seconds(20)))
+        #expect(logger.flush(within: Deadline.defaultTimeout))
         write("not captured\n")
 
         try pipe.writing.close()

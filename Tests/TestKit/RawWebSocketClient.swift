@@ -143,7 +143,7 @@ public final class RawWebSocketClient {
         let deadline = Deadline(within: time)
         while self.stream.isReadable(within: deadline.remaining) {
             // The rest of a frame must follow quickly after its start.
-            guard let (opcode, payload) = try self.nextFrame(Deadline(within: .seconds(5))) else {
+            guard let (opcode, payload) = try self.nextFrame(Deadline()) else {
                 return .end
             }
             if let event = try self.event(opcode, payload) { return event }
